@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The decisions of the controller: bytes and commands in, values out.
+//!
+//! This package reads no clock, file, socket or environment; `now` comes in with a command.
+
+pub mod provider;
