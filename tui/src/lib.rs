@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The clients of bot-bottle: `bb-dash`, the dashboard, and `bb-ctl`, the command line.
+
+pub mod format;
