@@ -3,3 +3,4 @@
 //! This package reads no clock, file, socket or environment; `now` comes in with a command.
 
 pub mod provider;
+pub mod refusal;
