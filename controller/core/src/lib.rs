@@ -2,5 +2,7 @@
 //!
 //! This package reads no clock, file, socket or environment; `now` comes in with a command.
 
+mod ending;
+pub mod meter;
 pub mod provider;
 pub mod refusal;

@@ -1,0 +1,35 @@
+//! What every dialect's reader answers to.
+
+use super::facts::Facts;
+use super::json::{Node, Sink};
+
+/// The reader of one dialect: hears a document's values, and judges it when it is whole.
+pub(super) trait Dialect: Sink {
+    /// The places it asks for.
+    fn root() -> &'static Node;
+
+    /// What it found out so far.
+    fn facts(&self) -> &Facts;
+
+    /// Whether the answer comes as events is known now.
+    fn set_streamed(&mut self, streamed: bool);
+
+    /// A document begins.
+    fn open(&mut self);
+
+    /// The document is whole; `event` is the name its event had, if any.
+    ///
+    /// Returns whether it completes usage and ends the message.
+    fn close(&mut self, event: &[u8]) -> bool;
+
+    /// The stream said that it is done outside any document.
+    ///
+    /// Returns whether that ends the message.
+    fn done(&mut self) -> bool;
+
+    /// The body ended inside a document.
+    fn cut(&mut self);
+
+    /// The bytes so far end between two events: an ending would follow what is known now.
+    fn rest(&mut self);
+}

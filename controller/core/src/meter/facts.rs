@@ -1,0 +1,56 @@
+//! What an answer has said of itself so far, in any dialect.
+
+use bb_proto::usage::Usage;
+
+use super::json::Value;
+
+/// The longest model name or response id kept, in bytes.
+pub(super) const NAME_MAX: usize = 128;
+
+/// Bytes of generated text that have passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flowed {
+    /// Text and tool arguments.
+    pub text: u64,
+    /// Reasoning, where the provider shows it.
+    pub reasoning: u64,
+}
+
+/// What every dialect's reader finds out.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) usage: Usage,
+    pub(super) complete: bool,
+    pub(super) failed: bool,
+    pub(super) model: Option<String>,
+    pub(super) response_id: Option<String>,
+    pub(super) flowed: Flowed,
+    /// Whether the answer comes as a stream of events, not as one document.
+    pub(super) streamed: bool,
+}
+
+/// Keeps a name, bounded; what is empty or no text changes nothing.
+pub(super) fn keep_name(slot: &mut Option<String>, value: Value<'_>) {
+    let Value::Text(text) = value else { return };
+    let text = text.get(..NAME_MAX).unwrap_or(text);
+    let is_known = slot.as_ref().is_some_and(|known| known.as_bytes() == text);
+    if !text.is_empty() && !is_known {
+        *slot = Some(String::from_utf8_lossy(text).into_owned());
+    }
+}
+
+/// Returns the count, if it is one.
+pub(super) fn count(value: Value<'_>) -> Option<u64> {
+    match value {
+        Value::Count(n) => Some(n),
+        _ => None,
+    }
+}
+
+/// Adds two counts; a sum of nothing stated is not stated.
+pub(super) fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (None, None) => None,
+        _ => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+    }
+}

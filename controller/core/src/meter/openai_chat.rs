@@ -1,0 +1,404 @@
+//! Chat Completions and its many copies: the last usage object that is stated counts, whole.
+//!
+//! `prompt_tokens` holds what was read from and written to a cache; `completion_tokens` mostly
+//! holds the reasoning. Completions and embeddings have the same usage object.
+
+use bb_proto::usage::Usage;
+
+use super::choices::Choices;
+use super::dialect::Dialect;
+use super::facts::{Facts, Flowed, add, count, keep_name};
+use super::field::Field;
+use super::json::{Node, Sink, Value};
+use super::quirks::Quirks;
+use crate::ending::openai_chat::Standing;
+
+type Key = (&'static str, Node);
+
+/// The names for tokens read from a cache, the first of which that is stated counts.
+const READ_NAMES: usize = 5;
+/// The names for tokens written to a cache, likewise.
+const WRITE_NAMES: usize = 2;
+
+const PROMPT_DETAILS: Node = Node::object(
+    Field::Nothing,
+    &[
+        ("cached_tokens", Node::value(Field::CacheRead(0))),
+        ("cache_write_tokens", Node::value(Field::CacheWrite(0))),
+        ("audio_tokens", Node::value(Field::Audio)),
+    ],
+);
+const COMPLETION_DETAILS: Node = Node::object(
+    Field::Nothing,
+    &[("reasoning_tokens", Node::value(Field::Reasoning))],
+);
+const USAGE_KEYS: &[Key] = &[
+    ("prompt_tokens", Node::value(Field::Input)),
+    ("completion_tokens", Node::value(Field::Output)),
+    ("total_tokens", Node::value(Field::Total)),
+    ("prompt_tokens_details", PROMPT_DETAILS),
+    ("prompt_token_details", PROMPT_DETAILS),
+    ("completion_tokens_details", COMPLETION_DETAILS),
+    ("completion_token_details", COMPLETION_DETAILS),
+    ("prompt_cache_hit_tokens", Node::value(Field::CacheRead(1))),
+    ("cached_tokens", Node::value(Field::CacheRead(2))),
+    ("num_cached_tokens", Node::value(Field::CacheRead(3))),
+    ("cache_read_input_tokens", Node::value(Field::CacheRead(4))),
+    (
+        "cache_creation_input_tokens",
+        Node::value(Field::CacheWrite(1)),
+    ),
+];
+
+const TOOL_CALL: Node = Node::object(
+    Field::Nothing,
+    &[(
+        "function",
+        Node::object(Field::Nothing, &[("arguments", Node::flow(Field::Text))]),
+    )],
+);
+const WHOLE_TOOL_CALL: Node = Node::object(
+    Field::Nothing,
+    &[(
+        "function",
+        Node::object(
+            Field::Nothing,
+            &[("arguments", Node::flow(Field::WholeText))],
+        ),
+    )],
+);
+const CHOICE: Node = Node::object(
+    Field::Choice,
+    &[
+        ("index", Node::value(Field::ChoiceIndex)),
+        ("finish_reason", Node::word(Field::Finish)),
+        (
+            "delta",
+            Node::object(
+                Field::Nothing,
+                &[
+                    ("content", Node::flow(Field::Text)),
+                    ("refusal", Node::flow(Field::Text)),
+                    ("reasoning_content", Node::flow(Field::Thinking)),
+                    ("reasoning", Node::flow(Field::ThinkingAgain)),
+                    ("tool_calls", Node::array(Field::Nothing, &TOOL_CALL)),
+                    (
+                        "function_call",
+                        Node::object(Field::Nothing, &[("arguments", Node::flow(Field::Text))]),
+                    ),
+                ],
+            ),
+        ),
+        (
+            "message",
+            Node::object(
+                Field::Nothing,
+                &[
+                    ("content", Node::flow(Field::WholeText)),
+                    ("refusal", Node::flow(Field::WholeText)),
+                    ("reasoning_content", Node::flow(Field::WholeThinking)),
+                    ("reasoning", Node::flow(Field::WholeThinkingAgain)),
+                    ("tool_calls", Node::array(Field::Nothing, &WHOLE_TOOL_CALL)),
+                ],
+            ),
+        ),
+        ("text", Node::flow(Field::Text)),
+    ],
+);
+static ROOT: Node = Node::object(
+    Field::Nothing,
+    &[
+        ("choices", Node::array(Field::Choices, &CHOICE)),
+        ("usage", Node::object(Field::Usage, USAGE_KEYS)),
+        (
+            "x_groq",
+            Node::object(
+                Field::Nothing,
+                &[("usage", Node::object(Field::UsageAgain, USAGE_KEYS))],
+            ),
+        ),
+        ("error", Node::value(Field::Error)),
+        ("id", Node::word(Field::Id)),
+        ("model", Node::word(Field::Model)),
+        ("data", Node::value(Field::Choices)),
+    ],
+);
+
+/// A usage object as the provider wrote it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stated {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+    audio: Option<u64>,
+    reasoning: Option<u64>,
+    reads: [Option<u64>; READ_NAMES],
+    writes: [Option<u64>; WRITE_NAMES],
+}
+
+impl Stated {
+    fn set(&mut self, field: Field, value: Value<'_>) {
+        let slot = match field {
+            Field::Input => Some(&mut self.prompt),
+            Field::Output => Some(&mut self.completion),
+            Field::Total => Some(&mut self.total),
+            Field::Audio => Some(&mut self.audio),
+            Field::Reasoning => Some(&mut self.reasoning),
+            Field::CacheRead(rank) => self.reads.get_mut(usize::from(rank)),
+            Field::CacheWrite(rank) => self.writes.get_mut(usize::from(rank)),
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            *slot = count(value);
+        }
+    }
+
+    fn usage(self, quirks: Quirks) -> Usage {
+        let read = self.reads.into_iter().flatten().next();
+        let write = self.writes.into_iter().flatten().next();
+        let (prompt, output) = match (self.prompt, self.completion, self.total) {
+            (None, None, Some(total)) => (Some(total), Some(0)),
+            (Some(prompt), completion, total) => {
+                let prompt = prompt.saturating_add(self.audio_on_top());
+                (Some(prompt), self.output(completion, prompt, total, quirks))
+            }
+            (None, completion, _) => (None, completion),
+        };
+        Usage {
+            input: prompt.map(|prompt| uncached(prompt, read, write)),
+            cache_read: read,
+            cache_write: write,
+            output,
+            reasoning: self.reasoning,
+        }
+    }
+
+    /// Some state the tokens of sound beside `prompt_tokens`; their total tells.
+    fn audio_on_top(self) -> u64 {
+        let audio = self.audio.unwrap_or(0);
+        let sum = add(add(self.prompt, self.completion), Some(audio));
+        if audio > 0 && self.total == sum {
+            audio
+        } else {
+            0
+        }
+    }
+
+    fn output(
+        self,
+        completion: Option<u64>,
+        prompt: u64,
+        total: Option<u64>,
+        quirks: Quirks,
+    ) -> Option<u64> {
+        let reasoning = self.reasoning.unwrap_or(0);
+        let with_reasoning = add(completion, Some(reasoning));
+        let rest_of_total = total.map(|total| total.saturating_sub(prompt));
+        let Some(completion) = completion else {
+            // Embeddings state no output at all.
+            return rest_of_total;
+        };
+        if quirks.hidden_thinking_in_total {
+            return rest_of_total.max(Some(completion));
+        }
+        let total_has_it_on_top = reasoning > 0 && rest_of_total == with_reasoning;
+        if quirks.reasoning_on_top || total_has_it_on_top {
+            with_reasoning
+        } else {
+            Some(completion)
+        }
+    }
+}
+
+/// The part of the prompt that no cache had to do with, never below zero.
+///
+/// Where reads and writes together exceed the prompt they name the same tokens; where one alone
+/// does, it is no part of the prompt.
+fn uncached(prompt: u64, read: Option<u64>, write: Option<u64>) -> u64 {
+    let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
+    prompt
+        .checked_sub(read.saturating_add(write))
+        .or_else(|| prompt.checked_sub(read.max(write)))
+        .unwrap_or(prompt)
+}
+
+/// What one document has said so far.
+#[derive(Debug, Default)]
+struct Document {
+    stated: Stated,
+    has_usage: bool,
+    usage_closed: bool,
+    again: Stated,
+    has_again: bool,
+    has_choices: bool,
+    choice_index: Option<u64>,
+    choice_ended: bool,
+    error: bool,
+    in_again: bool,
+    thinking: u64,
+    thinking_again: u64,
+}
+
+/// The reader of Chat Completions.
+#[derive(Debug)]
+pub(super) struct OpenaiChat {
+    facts: Facts,
+    quirks: Quirks,
+    choices: Choices,
+    document: Document,
+    now: Standing,
+    pub(super) standing: Standing,
+}
+
+impl OpenaiChat {
+    pub(super) fn new(quirks: Quirks, choices: u32) -> Self {
+        Self {
+            facts: Facts::default(),
+            quirks,
+            choices: Choices::new(choices),
+            document: Document::default(),
+            now: Standing::default(),
+            standing: Standing::default(),
+        }
+    }
+
+    pub(super) fn flowed(&self) -> Flowed {
+        let pending = self.document.thinking.max(self.document.thinking_again);
+        let flowed = self.facts.flowed;
+        Flowed {
+            reasoning: flowed.reasoning.saturating_add(pending),
+            ..flowed
+        }
+    }
+
+    fn commit_usage(&mut self) -> bool {
+        let document = &self.document;
+        let stated = match (document.has_usage, document.has_again) {
+            (true, _) => document.stated,
+            (false, true) => document.again,
+            (false, false) => return false,
+        };
+        let usage = stated.usage(self.quirks);
+        if usage.is_stated() {
+            self.facts.usage = usage;
+        }
+        usage.is_stated()
+    }
+}
+
+impl Sink for OpenaiChat {
+    fn begin(&mut self, field: Field) {
+        let document = &mut self.document;
+        match field {
+            Field::Usage => {
+                document.stated = Stated::default();
+                document.has_usage = true;
+                document.in_again = false;
+            }
+            Field::UsageAgain => {
+                document.again = Stated::default();
+                document.has_again = true;
+                document.in_again = true;
+            }
+            Field::Choices => document.has_choices = true,
+            Field::Choice => {
+                document.choice_index = None;
+                document.choice_ended = false;
+            }
+            Field::Error => document.error = true,
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, field: Field) {
+        match field {
+            Field::Usage | Field::UsageAgain => self.document.usage_closed = true,
+            Field::Choice if self.document.choice_ended => {
+                self.choices.end(self.document.choice_index);
+            }
+            _ => {}
+        }
+    }
+
+    fn value(&mut self, field: Field, value: Value<'_>) {
+        let document = &mut self.document;
+        match field {
+            Field::Usage => document.has_usage = false,
+            Field::UsageAgain => document.has_again = false,
+            Field::ChoiceIndex => document.choice_index = count(value),
+            Field::Finish => {
+                document.choice_ended = !matches!(value, Value::Null | Value::Text(b""));
+            }
+            Field::Error => document.error = value != Value::Null,
+            Field::Id => keep_name(&mut self.facts.response_id, value),
+            Field::Model => keep_name(&mut self.facts.model, value),
+            _ if document.in_again => document.again.set(field, value),
+            _ => document.stated.set(field, value),
+        }
+    }
+
+    fn flow(&mut self, field: Field, bytes: u64) {
+        let document = &mut self.document;
+        let slot = match field {
+            Field::Text => &mut self.facts.flowed.text,
+            Field::Thinking => &mut document.thinking,
+            Field::ThinkingAgain => &mut document.thinking_again,
+            // Some streams repeat the whole message in every chunk.
+            _ if self.facts.streamed => return,
+            Field::WholeText => &mut self.facts.flowed.text,
+            Field::WholeThinking => &mut document.thinking,
+            Field::WholeThinkingAgain => &mut document.thinking_again,
+            _ => return,
+        };
+        *slot = slot.saturating_add(bytes);
+    }
+}
+
+impl Dialect for OpenaiChat {
+    fn root() -> &'static Node {
+        &ROOT
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn set_streamed(&mut self, streamed: bool) {
+        self.facts.streamed = streamed;
+    }
+
+    fn open(&mut self) {
+        self.facts.flowed = self.flowed();
+        self.document = Document::default();
+    }
+
+    fn close(&mut self, _event: &[u8]) -> bool {
+        let has_usage = self.commit_usage();
+        if self.document.error {
+            self.facts.failed = true;
+        }
+        let whole = !self.facts.streamed && (self.document.has_choices || has_usage);
+        let ended = whole || self.choices.all_ended();
+        self.facts.complete = ended && !self.facts.failed;
+        if self.document.error {
+            self.now.end();
+        }
+        self.document.error || whole || (has_usage && ended)
+    }
+
+    fn done(&mut self) -> bool {
+        self.facts.complete = !self.facts.failed;
+        self.now.end();
+        true
+    }
+
+    fn cut(&mut self) {
+        if !self.facts.streamed && self.document.usage_closed {
+            self.commit_usage();
+        }
+    }
+
+    fn rest(&mut self) {
+        self.standing = self.now;
+    }
+}

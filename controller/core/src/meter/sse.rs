@@ -1,0 +1,273 @@
+//! Server-sent events: lines to documents, at any cut of the bytes.
+//!
+//! It owns the place in a line and in an event, and keeps neither. A line ends with LF, CR LF or
+//! CR; several `data` lines of an event are one document with line breaks between them.
+
+use memchr::memchr2;
+
+use super::dialect::Dialect;
+use super::json::Scanner;
+use super::step::Step;
+use crate::ending::LineEnd;
+
+/// What a stream says when it is done, in place of a document.
+const DONE: &[u8] = b"[DONE]";
+/// The longest event name kept, in bytes.
+const NAME_MAX: usize = 40;
+/// The longest field name that means anything, in bytes.
+const FIELD_MAX: usize = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Nothing of it has come.
+    Start,
+    /// In the field's name, so many bytes into it.
+    Field(usize),
+    /// Behind the colon, where one space may stand.
+    Space(Of),
+    Inside(Of),
+}
+
+/// What a line is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Data,
+    Event,
+    Other,
+}
+
+/// The reader of one stream of events.
+#[derive(Debug)]
+pub(super) struct Sse {
+    line: Line,
+    field: [u8; FIELD_MAX],
+    /// The last byte was a CR that ended a line: an LF behind it belongs to it.
+    after_cr: bool,
+    pub(super) line_end: LineEnd,
+    knows_line_end: bool,
+    /// The bytes end between two events.
+    between: bool,
+    has_data: bool,
+    /// How much of [`DONE`] the data so far is; `None` once it is something else.
+    done: Option<usize>,
+    name: [u8; NAME_MAX],
+    name_len: usize,
+}
+
+impl Sse {
+    pub(super) fn new() -> Self {
+        Self {
+            line: Line::Start,
+            field: [0; FIELD_MAX],
+            after_cr: false,
+            line_end: LineEnd::Lf,
+            knows_line_end: false,
+            between: true,
+            has_data: false,
+            done: Some(0),
+            name: [0; NAME_MAX],
+            name_len: 0,
+        }
+    }
+
+    /// Returns whether the bytes so far end between two events.
+    ///
+    /// Behind the CR of a stream whose lines end with CR LF they do not.
+    pub(super) fn is_between(&self) -> bool {
+        self.between && !(self.after_cr && self.line_end != LineEnd::Cr)
+    }
+
+    pub(super) fn read<D: Dialect>(
+        &mut self,
+        chunk: &[u8],
+        scanner: &mut Scanner,
+        dialect: &mut D,
+        step: &mut Step,
+    ) {
+        let mut rest = chunk;
+        if self.after_cr && !chunk.is_empty() {
+            rest = self.after_cr(chunk, rest, step);
+        }
+        while let Some((&byte, behind)) = rest.split_first() {
+            match self.line {
+                Line::Start => match byte {
+                    b'\n' | b'\r' => {
+                        rest = self.end_line(chunk, rest, byte, step);
+                        self.end_event(chunk, rest, dialect, step);
+                    }
+                    _ => {
+                        self.between = false;
+                        rest = self.begin_line(rest);
+                    }
+                },
+                Line::Field(len) => match byte {
+                    b'\n' | b'\r' => rest = self.end_line(chunk, rest, byte, step),
+                    b':' => {
+                        self.line = Line::Space(self.of(len));
+                        rest = behind;
+                    }
+                    _ => {
+                        if let Some(place) = self.field.get_mut(len) {
+                            *place = byte;
+                        }
+                        self.line = Line::Field(len.saturating_add(1));
+                        rest = behind;
+                    }
+                },
+                Line::Space(of) => {
+                    if byte == b' ' {
+                        rest = behind;
+                    }
+                    self.begin_content(of, scanner, dialect);
+                }
+                Line::Inside(of) => {
+                    let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+                    let (content, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+                    self.content(of, content, scanner, dialect, step);
+                    rest = match behind.first() {
+                        Some(&byte) => self.end_line(chunk, behind, byte, step),
+                        None => behind,
+                    };
+                }
+            }
+        }
+    }
+
+    fn begin_line<'b>(&mut self, rest: &'b [u8]) -> &'b [u8] {
+        if let Some(behind) = rest.strip_prefix(b"data:") {
+            self.line = Line::Space(Of::Data);
+            return behind;
+        }
+        self.line = Line::Field(0);
+        rest
+    }
+
+    fn of(&self, len: usize) -> Of {
+        match self.field.get(..len) {
+            Some(b"data") => Of::Data,
+            Some(b"event") => Of::Event,
+            _ => Of::Other,
+        }
+    }
+
+    /// Passes over the line end that `rest` begins with; returns what is behind it.
+    fn end_line<'b>(
+        &mut self,
+        chunk: &[u8],
+        rest: &'b [u8],
+        byte: u8,
+        step: &mut Step,
+    ) -> &'b [u8] {
+        self.line = Line::Start;
+        let behind = rest.get(1..).unwrap_or_default();
+        if byte == b'\n' {
+            self.knows_line_end = true;
+            return behind;
+        }
+        self.after_cr = true;
+        if behind.is_empty() {
+            behind
+        } else {
+            self.after_cr(chunk, behind, step)
+        }
+    }
+
+    /// Passes over the LF that belongs to the CR before it.
+    fn after_cr<'b>(&mut self, chunk: &[u8], rest: &'b [u8], step: &mut Step) -> &'b [u8] {
+        self.after_cr = false;
+        let lf = rest.strip_prefix(b"\n");
+        if !self.knows_line_end {
+            self.knows_line_end = true;
+            self.line_end = if lf.is_some() {
+                LineEnd::CrLf
+            } else {
+                LineEnd::Cr
+            };
+        }
+        let behind = lf.unwrap_or(rest);
+        if self.between && lf.is_some() {
+            step.boundary = Some(chunk.len().saturating_sub(behind.len()));
+        }
+        behind
+    }
+
+    fn begin_content<D: Dialect>(&mut self, of: Of, scanner: &mut Scanner, dialect: &mut D) {
+        self.line = Line::Inside(of);
+        match of {
+            Of::Data if self.has_data => {
+                scanner.feed(b"\n", dialect);
+                self.done = None;
+            }
+            Of::Data => {
+                self.has_data = true;
+                self.done = Some(0);
+                scanner.reset();
+                dialect.open();
+            }
+            Of::Event => self.name_len = 0,
+            Of::Other => {}
+        }
+    }
+
+    fn content<D: Dialect>(
+        &mut self,
+        of: Of,
+        content: &[u8],
+        scanner: &mut Scanner,
+        dialect: &mut D,
+        step: &mut Step,
+    ) {
+        match of {
+            Of::Data => {
+                if scanner.feed(content, dialect).is_some() {
+                    let name = self.name.get(..self.name_len).unwrap_or_default();
+                    if dialect.close(name) {
+                        step.hold();
+                    }
+                }
+                self.look_for_done(content, dialect, step);
+            }
+            Of::Event => {
+                let room = NAME_MAX.saturating_sub(self.name_len);
+                let piece = content.get(..room).unwrap_or(content);
+                let end = self.name_len.saturating_add(piece.len());
+                if let Some(place) = self.name.get_mut(self.name_len..end) {
+                    place.copy_from_slice(piece);
+                    self.name_len = end;
+                }
+            }
+            Of::Other => {}
+        }
+    }
+
+    fn look_for_done<D: Dialect>(&mut self, content: &[u8], dialect: &mut D, step: &mut Step) {
+        let Some(seen) = self.done else { return };
+        let wanted = DONE.get(seen..).unwrap_or_default();
+        let common = wanted.iter().zip(content).take_while(|(a, b)| a == b);
+        let common = common.count();
+        if common == wanted.len() {
+            self.done = None;
+            if dialect.done() {
+                step.hold();
+            }
+        } else if common == content.len() {
+            self.done = Some(seen.saturating_add(common));
+        } else {
+            self.done = None;
+        }
+    }
+
+    fn end_event<D: Dialect>(
+        &mut self,
+        chunk: &[u8],
+        rest: &[u8],
+        dialect: &mut D,
+        step: &mut Step,
+    ) {
+        self.between = true;
+        self.has_data = false;
+        self.name_len = 0;
+        step.boundary = Some(chunk.len().saturating_sub(rest.len()));
+        dialect.rest();
+    }
+}
