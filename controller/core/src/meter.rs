@@ -110,7 +110,7 @@ impl Meter {
 
     /// The body ended.
     pub fn finish(&mut self) {
-        if !self.scanner.is_closed() {
+        if self.frames.is_inside(&self.scanner) {
             with!(&mut self.reader, dialect => dialect.cut());
         }
     }

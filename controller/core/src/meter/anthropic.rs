@@ -43,7 +43,7 @@ const OUTPUT_SPLIT: Key = (
     "output_tokens_details",
     Node::object(
         Field::Nothing,
-        &[("thinking_tokens", Node::value(Field::Reasoning))],
+        &[("thinking_tokens", Node::value(Field::Reasoning(0)))],
     ),
 );
 
@@ -132,7 +132,7 @@ impl Counts {
             Field::CacheWriteShort => &mut self.write_short,
             Field::CacheWriteLong => &mut self.write_long,
             Field::Output => &mut self.usage.output,
-            Field::Reasoning => &mut self.usage.reasoning,
+            Field::Reasoning(_) => &mut self.usage.reasoning,
             _ => return,
         };
         *slot = count(value);
@@ -377,7 +377,8 @@ impl Dialect for Anthropic {
     }
 
     fn cut(&mut self) {
-        if !self.facts.streamed && self.document.usage_closed {
+        self.facts.complete = false;
+        if self.document.usage_closed {
             self.commit_usage();
         }
     }

@@ -27,7 +27,7 @@ pub(super) trait Dialect: Sink {
     /// Returns whether that ends the message.
     fn done(&mut self) -> bool;
 
-    /// The body ended inside a document.
+    /// The body ended inside a document: a usage object that is whole in it counts.
     fn cut(&mut self);
 
     /// The bytes so far end between two events: an ending would follow what is known now.

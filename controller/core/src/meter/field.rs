@@ -49,8 +49,8 @@ pub(super) enum Field {
     Audio,
     /// Generated tokens, in the dialect's own sense.
     Output,
-    /// Generated tokens of reasoning.
-    Reasoning,
+    /// Generated tokens of reasoning; the number is the rank among the names for it.
+    Reasoning(u8),
     /// All tokens, as the provider adds them up.
     Total,
     /// Prompt tokens read from a cache; the number is the rank among the names for it.

@@ -107,6 +107,16 @@ impl Frames {
         }
     }
 
+    /// Returns whether the bytes so far end inside a document.
+    pub(super) fn is_inside(&self, scanner: &Scanner) -> bool {
+        match self {
+            Self::Sse(sse) => sse.is_inside(scanner),
+            Self::JsonArray(array) => !array.is_between(),
+            Self::Json => !scanner.is_closed(),
+            Self::Unknown(_) | Self::Opaque => false,
+        }
+    }
+
     /// Returns whether the bytes so far end between two documents.
     pub(super) fn is_between(&self, scanner: &Scanner) -> bool {
         match self {

@@ -52,7 +52,7 @@ const USAGE: Key = (
             ("cachedContentTokenCount", Node::value(Field::CacheRead(0))),
             ("toolUsePromptTokenCount", Node::value(Field::ToolInput)),
             ("candidatesTokenCount", Node::value(Field::Output)),
-            ("thoughtsTokenCount", Node::value(Field::Reasoning)),
+            ("thoughtsTokenCount", Node::value(Field::Reasoning(0))),
             ("totalTokenCount", Node::value(Field::Total)),
         ],
     ),
@@ -94,19 +94,25 @@ struct Stated {
 }
 
 impl Stated {
-    /// Maps the snapshot; one that states anything states an output, if only of zero.
-    fn usage(self) -> Option<Usage> {
-        let any = [
+    /// Maps the snapshot; a count left out of one that has any is zero.
+    ///
+    /// Chunks before the last may have a snapshot without counts, which states nothing; that of
+    /// a blocked prompt states zero.
+    fn usage(self, is_blocked: bool) -> Option<Usage> {
+        let counts = [
             self.prompt,
             self.tool_prompt,
             self.candidates,
             self.thoughts,
             self.total,
         ];
-        any.into_iter().flatten().next()?;
+        if !is_blocked && counts == [None; 5] {
+            return None;
+        }
         let prompt = self.prompt.unwrap_or(0);
-        let cached = self.cached.unwrap_or(0);
-        let uncached = prompt.checked_sub(cached).unwrap_or(prompt);
+        let uncached = prompt
+            .checked_sub(self.cached.unwrap_or(0))
+            .unwrap_or(prompt);
         Some(Usage {
             input: add(Some(uncached), self.tool_prompt),
             cache_read: self.cached,
@@ -171,7 +177,8 @@ impl Gemini {
     }
 
     fn commit_usage(&mut self) -> bool {
-        match self.document.stated.and_then(Stated::usage) {
+        let stated = self.document.stated;
+        match stated.and_then(|stated| stated.usage(self.document.is_blocked)) {
             Some(usage) => {
                 self.facts.usage = usage;
                 true
@@ -230,7 +237,7 @@ impl Sink for Gemini {
                     Field::CacheRead(_) => stated.cached = count(value),
                     Field::ToolInput => stated.tool_prompt = count(value),
                     Field::Output => stated.candidates = count(value),
-                    Field::Reasoning => stated.thoughts = count(value),
+                    Field::Reasoning(_) => stated.thoughts = count(value),
                     Field::Total => stated.total = count(value),
                     _ => {}
                 }
@@ -279,6 +286,7 @@ impl Dialect for Gemini {
     }
 
     fn cut(&mut self) {
+        self.facts.complete = false;
         if self.document.usage_closed {
             self.commit_usage();
         }

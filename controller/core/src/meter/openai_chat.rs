@@ -19,6 +19,8 @@ type Key = (&'static str, Node);
 const READ_NAMES: usize = 5;
 /// The names for tokens written to a cache, likewise.
 const WRITE_NAMES: usize = 2;
+/// The names for tokens of reasoning, likewise.
+const REASONING_NAMES: usize = 2;
 
 const PROMPT_DETAILS: Node = Node::object(
     Field::Nothing,
@@ -30,7 +32,7 @@ const PROMPT_DETAILS: Node = Node::object(
 );
 const COMPLETION_DETAILS: Node = Node::object(
     Field::Nothing,
-    &[("reasoning_tokens", Node::value(Field::Reasoning))],
+    &[("reasoning_tokens", Node::value(Field::Reasoning(0)))],
 );
 const USAGE_KEYS: &[Key] = &[
     ("prompt_tokens", Node::value(Field::Input)),
@@ -40,6 +42,7 @@ const USAGE_KEYS: &[Key] = &[
     ("prompt_token_details", PROMPT_DETAILS),
     ("completion_tokens_details", COMPLETION_DETAILS),
     ("completion_token_details", COMPLETION_DETAILS),
+    ("reasoning_tokens", Node::value(Field::Reasoning(1))),
     ("prompt_cache_hit_tokens", Node::value(Field::CacheRead(1))),
     ("cached_tokens", Node::value(Field::CacheRead(2))),
     ("num_cached_tokens", Node::value(Field::CacheRead(3))),
@@ -131,7 +134,7 @@ struct Stated {
     completion: Option<u64>,
     total: Option<u64>,
     audio: Option<u64>,
-    reasoning: Option<u64>,
+    reasonings: [Option<u64>; REASONING_NAMES],
     reads: [Option<u64>; READ_NAMES],
     writes: [Option<u64>; WRITE_NAMES],
 }
@@ -143,7 +146,7 @@ impl Stated {
             Field::Output => Some(&mut self.completion),
             Field::Total => Some(&mut self.total),
             Field::Audio => Some(&mut self.audio),
-            Field::Reasoning => Some(&mut self.reasoning),
+            Field::Reasoning(rank) => self.reasonings.get_mut(usize::from(rank)),
             Field::CacheRead(rank) => self.reads.get_mut(usize::from(rank)),
             Field::CacheWrite(rank) => self.writes.get_mut(usize::from(rank)),
             _ => None,
@@ -156,20 +159,28 @@ impl Stated {
     fn usage(self, quirks: Quirks) -> Usage {
         let read = self.reads.into_iter().flatten().next();
         let write = self.writes.into_iter().flatten().next();
-        let (prompt, output) = match (self.prompt, self.completion, self.total) {
-            (None, None, Some(total)) => (Some(total), Some(0)),
-            (Some(prompt), completion, total) => {
-                let prompt = prompt.saturating_add(self.audio_on_top());
-                (Some(prompt), self.output(completion, prompt, total, quirks))
-            }
-            (None, completion, _) => (None, completion),
+        let reasoning = self.reasonings.into_iter().flatten().next();
+        let Some(prompt) = self.prompt else {
+            // Embeddings may state nothing but a total, which is all prompt.
+            let only_total = self.total.filter(|_| self.completion.is_none());
+            return Usage {
+                input: only_total,
+                cache_read: read,
+                cache_write: write,
+                output: self.completion.or(only_total.map(|_| 0)),
+                reasoning,
+            };
         };
+        let prompt = prompt.saturating_add(self.audio_on_top());
+        let output = self.output(prompt, reasoning, quirks);
+        let hidden = output.zip(self.completion);
+        let hidden = hidden.map(|(output, stated)| output.saturating_sub(stated));
         Usage {
-            input: prompt.map(|prompt| uncached(prompt, read, write)),
+            input: Some(uncached(prompt, read, write)),
             cache_read: read,
             cache_write: write,
             output,
-            reasoning: self.reasoning,
+            reasoning: reasoning.or(hidden.filter(|hidden| *hidden > 0)),
         }
     }
 
@@ -184,29 +195,20 @@ impl Stated {
         }
     }
 
-    fn output(
-        self,
-        completion: Option<u64>,
-        prompt: u64,
-        total: Option<u64>,
-        quirks: Quirks,
-    ) -> Option<u64> {
-        let reasoning = self.reasoning.unwrap_or(0);
-        let with_reasoning = add(completion, Some(reasoning));
-        let rest_of_total = total.map(|total| total.saturating_sub(prompt));
-        let Some(completion) = completion else {
+    fn output(self, prompt: u64, reasoning: Option<u64>, quirks: Quirks) -> Option<u64> {
+        let rest_of_total = self.total.map(|total| total.saturating_sub(prompt));
+        let Some(completion) = self.completion else {
             // Embeddings state no output at all.
             return rest_of_total;
         };
         if quirks.hidden_thinking_in_total {
             return rest_of_total.max(Some(completion));
         }
-        let total_has_it_on_top = reasoning > 0 && rest_of_total == with_reasoning;
-        if quirks.reasoning_on_top || total_has_it_on_top {
-            with_reasoning
-        } else {
-            Some(completion)
+        let with_reasoning = completion.saturating_add(reasoning.unwrap_or(0));
+        if quirks.reasoning_on_top || rest_of_total == Some(with_reasoning) {
+            return Some(with_reasoning);
         }
+        Some(completion)
     }
 }
 
@@ -227,6 +229,8 @@ fn uncached(prompt: u64, read: Option<u64>, write: Option<u64>) -> u64 {
 struct Document {
     stated: Stated,
     has_usage: bool,
+    /// `usage` is there and null: another chunk will have it.
+    defers_usage: bool,
     usage_closed: bool,
     again: Stated,
     has_again: bool,
@@ -245,6 +249,8 @@ pub(super) struct OpenaiChat {
     facts: Facts,
     quirks: Quirks,
     choices: Choices,
+    /// A chunk is still to come that has the usage.
+    awaits_usage: bool,
     document: Document,
     now: Standing,
     pub(super) standing: Standing,
@@ -256,6 +262,7 @@ impl OpenaiChat {
             facts: Facts::default(),
             quirks,
             choices: Choices::new(choices),
+            awaits_usage: false,
             document: Document::default(),
             now: Standing::default(),
             standing: Standing::default(),
@@ -323,7 +330,10 @@ impl Sink for OpenaiChat {
     fn value(&mut self, field: Field, value: Value<'_>) {
         let document = &mut self.document;
         match field {
-            Field::Usage => document.has_usage = false,
+            Field::Usage => {
+                document.has_usage = false;
+                document.defers_usage = value == Value::Null;
+            }
             Field::UsageAgain => document.has_again = false,
             Field::ChoiceIndex => document.choice_index = count(value),
             Field::Finish => {
@@ -374,16 +384,16 @@ impl Dialect for OpenaiChat {
 
     fn close(&mut self, _event: &[u8]) -> bool {
         let has_usage = self.commit_usage();
-        if self.document.error {
-            self.facts.failed = true;
-        }
-        let whole = !self.facts.streamed && (self.document.has_choices || has_usage);
-        let ended = whole || self.choices.all_ended();
+        let document = &self.document;
+        self.awaits_usage = !has_usage && (self.awaits_usage || document.defers_usage);
+        self.facts.failed |= document.error;
+        let whole = !self.facts.streamed && (document.has_choices || has_usage);
+        let ended = whole || (self.choices.all_ended() && !self.awaits_usage);
         self.facts.complete = ended && !self.facts.failed;
-        if self.document.error {
+        if document.error {
             self.now.end();
         }
-        self.document.error || whole || (has_usage && ended)
+        document.error || whole || (has_usage && ended)
     }
 
     fn done(&mut self) -> bool {
@@ -393,7 +403,8 @@ impl Dialect for OpenaiChat {
     }
 
     fn cut(&mut self) {
-        if !self.facts.streamed && self.document.usage_closed {
+        self.facts.complete = false;
+        if self.document.usage_closed {
             self.commit_usage();
         }
     }

@@ -36,7 +36,7 @@ const USAGE: Key = (
                 "output_tokens_details",
                 Node::object(
                     Field::Nothing,
-                    &[("reasoning_tokens", Node::value(Field::Reasoning))],
+                    &[("reasoning_tokens", Node::value(Field::Reasoning(0)))],
                 ),
             ),
         ],
@@ -213,7 +213,7 @@ impl Sink for OpenaiResponses {
             (Field::Output, _) => document.count().output = count(value),
             (Field::CacheRead(_), _) => document.count().cache_read = count(value),
             (Field::CacheWrite(_), _) => document.count().cache_write = count(value),
-            (Field::Reasoning, _) => document.count().reasoning = count(value),
+            (Field::Reasoning(_), _) => document.count().reasoning = count(value),
             _ => {}
         }
     }
@@ -281,7 +281,8 @@ impl Dialect for OpenaiResponses {
     }
 
     fn cut(&mut self) {
-        if !self.facts.streamed && self.document.usage_closed {
+        self.facts.complete = false;
+        if self.document.usage_closed {
             self.commit_usage();
         }
     }

@@ -77,6 +77,11 @@ impl Sse {
         self.between && !(self.after_cr && self.line_end != LineEnd::Cr)
     }
 
+    /// Returns whether the bytes so far end inside a document.
+    pub(super) fn is_inside(&self, scanner: &Scanner) -> bool {
+        self.has_data && !scanner.is_closed() && !scanner.is_broken()
+    }
+
     pub(super) fn read<D: Dialect>(
         &mut self,
         chunk: &[u8],
