@@ -6,3 +6,4 @@ mod ending;
 pub mod meter;
 pub mod provider;
 pub mod refusal;
+pub mod request;
