@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The parts that whole-system tests are made of; nothing here is shipped.
+
+pub mod provider;

@@ -1,0 +1,382 @@
+//! The scripted provider: a real HTTP server that answers as four providers do, and the referee
+//! that keeps its own count of what it was asked, what it said and what that costs.
+//!
+//! A test tells it what to answer with a [`Script`], points the proxy at [`Provider::url`], and
+//! compares the ledger with [`Provider::calls`] and [`Provider::totals`]. It knows nothing of the
+//! proxy. Ids are new for every call, models are echoed, the request's own limits hold.
+
+mod body;
+mod cli;
+mod referee;
+mod render;
+mod request;
+mod script;
+mod server;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use bb_proto::usage::Wire;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use cli::main;
+pub use referee::{Answer, Call, Ending, Received, Totals, WAIT_LIMIT};
+pub use request::Kind;
+pub use script::{Chunking, Encoding, Fault, On, Script, Tokens, Tool};
+
+use referee::Referee;
+use render::{Plan, Rendered, render};
+use request::{Asked, Form, harmless_tool};
+use script::Numbered;
+
+/// Renderings kept for answers that come again.
+const RENDERINGS_MAX: usize = 256;
+
+/// How a provider is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub listen: SocketAddr,
+    /// Names on the certificate; `None` is plain HTTP.
+    pub tls: Option<Vec<String>>,
+    /// The only key that is served; others get 401. `None` serves all.
+    pub key: Option<String>,
+    /// The requests kept with their bodies, the latest ones; the totals count all.
+    pub calls_kept: usize,
+    /// The answer to whatever nothing else is said for.
+    pub script: Script,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            key: None,
+            calls_kept: 10_000,
+            script: Script::default(),
+        }
+    }
+}
+
+/// A running provider; the last clone that is dropped stops it.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    state: Arc<State>,
+    address: SocketAddr,
+    ca_pem: Option<Arc<str>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _guard: Arc<DropGuard>,
+}
+
+impl Provider {
+    /// Starts one over plain HTTP on a port of its own.
+    pub async fn start(script: Script) -> anyhow::Result<Self> {
+        Self::start_with(Options {
+            script,
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// Starts one over TLS, with a certificate for the loopback names and `names`.
+    pub async fn start_tls(script: Script, names: &[&str]) -> anyhow::Result<Self> {
+        let names = ["localhost", "127.0.0.1"]
+            .iter()
+            .chain(names)
+            .map(|name| (*name).to_owned())
+            .collect();
+        Self::start_with(Options {
+            script,
+            tls: Some(names),
+            ..Options::default()
+        })
+        .await
+    }
+
+    /// Starts one as `options` say; its tasks run on the runtime that this is called on.
+    pub async fn start_with(options: Options) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("binding the provider to {}", options.listen))?;
+        let address = listener
+            .local_addr()
+            .context("asking for the provider's address")?;
+        let (tls, ca_pem) = match &options.tls {
+            None => (None, None),
+            Some(names) => {
+                let (acceptor, pem) = tls::acceptor(names)?;
+                (Some(acceptor), Some(Arc::from(pem)))
+            }
+        };
+        let state = Arc::new(State::new(options));
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(server::accept(
+            Arc::clone(&state),
+            listener,
+            tls,
+            stop.clone(),
+        ));
+        let guard = Arc::new(stop.clone().drop_guard());
+        Ok(Self {
+            state,
+            address,
+            ca_pem,
+            stop,
+            tasks,
+            _guard: guard,
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the base URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the certificate authority, if it speaks TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Sets the answer to whatever nothing else is said for.
+    pub fn set_script(&self, script: Script) {
+        let numbered = self.state.numbered(script);
+        self.state.scripts().default = numbered;
+    }
+
+    /// Sets the answer to requests that `on` names; the latest such setting that fits is used.
+    pub fn set_script_on(&self, on: On, script: Script) {
+        let numbered = self.state.numbered(script);
+        let mut scripts = self.state.scripts();
+        scripts.overrides.retain(|(known, _)| *known != on);
+        scripts.overrides.push((on, numbered));
+    }
+
+    /// Answers the next model call that is not answered yet with `script`, before all settings.
+    pub fn enqueue(&self, script: Script) {
+        let numbered = self.state.numbered(script);
+        self.state.scripts().queue.push_back(numbered);
+    }
+
+    /// Returns the model calls, the oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        calls(&self.state.referee)
+    }
+
+    /// Returns all requests, those that are no model call included.
+    pub fn requests(&self) -> Vec<Call> {
+        self.state.referee.requests()
+    }
+
+    pub fn totals(&self) -> Totals {
+        self.state.referee.totals()
+    }
+
+    /// Waits until `condition` holds for the model calls, and returns them.
+    pub async fn wait_for(
+        &self,
+        condition: impl FnMut(&[Call]) -> bool,
+    ) -> anyhow::Result<Vec<Call>> {
+        self.wait_within(WAIT_LIMIT, condition).await
+    }
+
+    /// Waits for `limit` at most until `condition` holds for the model calls, and returns them.
+    pub async fn wait_within(
+        &self,
+        limit: Duration,
+        mut condition: impl FnMut(&[Call]) -> bool,
+    ) -> anyhow::Result<Vec<Call>> {
+        let look = |referee: &Referee| Some(calls(referee)).filter(|calls| condition(calls));
+        self.state.referee.wait(limit, look).await
+    }
+
+    /// Waits until `condition` holds for the totals; cheaper than the calls where there are many.
+    pub async fn wait_for_totals(
+        &self,
+        mut condition: impl FnMut(&Totals) -> bool,
+    ) -> anyhow::Result<Totals> {
+        let look = |referee: &Referee| Some(referee.totals()).filter(|totals| condition(totals));
+        self.state.referee.wait(WAIT_LIMIT, look).await
+    }
+
+    /// Ends all connections and refuses new ones, as a provider that is gone.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+fn calls(referee: &Referee) -> Vec<Call> {
+    let mut requests = referee.requests();
+    requests.retain(|call| call.request.kind == Kind::Call);
+    requests
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct State {
+    referee: Arc<Referee>,
+    scripts: Mutex<Scripts>,
+    renderings: Mutex<HashMap<RenderingKey, Arc<Rendered>>>,
+    key: Option<String>,
+    ids: AtomicU64,
+    script_numbers: AtomicU64,
+    /// Tells the ids of this provider from those of another one.
+    nonce: u32,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    queue: VecDeque<Numbered>,
+    overrides: Vec<(On, Numbered)>,
+    default: Numbered,
+}
+
+/// All that a rendering depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RenderingKey {
+    script: u64,
+    wire: Wire,
+    form: Form,
+    model: String,
+    include_usage: bool,
+    output_max: Option<u64>,
+    choices: u64,
+    prompt_tokens: u64,
+}
+
+impl State {
+    fn new(options: Options) -> Self {
+        let default = Numbered {
+            number: 0,
+            script: Arc::new(options.script),
+        };
+        let now = since_epoch();
+        Self {
+            referee: Arc::new(Referee::new(options.calls_kept)),
+            scripts: Mutex::new(Scripts {
+                queue: VecDeque::new(),
+                overrides: Vec::new(),
+                default,
+            }),
+            renderings: Mutex::default(),
+            key: options.key,
+            ids: AtomicU64::new(0),
+            script_numbers: AtomicU64::new(1),
+            nonce: now.subsec_nanos() ^ std::process::id().rotate_left(16),
+        }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn numbered(&self, script: Script) -> Numbered {
+        let number = self.script_numbers.fetch_add(1, Ordering::Relaxed);
+        Numbered {
+            number,
+            script: Arc::new(script),
+        }
+    }
+
+    fn scripts(&self) -> MutexGuard<'_, Scripts> {
+        self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn script_for(&self, request: &Received) -> Numbered {
+        let mut scripts = self.scripts();
+        if let Some(next) = scripts.queue.pop_front() {
+            return next;
+        }
+        let fits = |on: &On| match on {
+            On::Path(path) => *path == request.path,
+            On::Model(model) => *model == request.model,
+            On::Wire(wire) => *wire == request.wire,
+        };
+        let set = scripts.overrides.iter().rev().find(|(on, _)| fits(on));
+        set.map_or_else(|| scripts.default.clone(), |(_, numbered)| numbered.clone())
+    }
+
+    fn rendered(&self, numbered: &Numbered, asked: &Asked, request: &Received) -> Arc<Rendered> {
+        let script = &numbered.script;
+        let created = since_epoch().as_secs();
+        let plan = |tool: Option<&Tool>| Plan::new(script, request.wire, asked, tool, created);
+        let error_after = match script.fault {
+            Some(Fault::ErrorEvent { after }) => after,
+            _ => 0,
+        };
+        if script.tool == Some(Tool::FromRequest) {
+            let tool = harmless_tool(&request.headers, &request.body);
+            return Arc::new(render(&plan(tool.as_ref()), error_after));
+        }
+        let key = RenderingKey {
+            script: numbered.number,
+            wire: request.wire,
+            form: asked.form,
+            model: asked.model.clone(),
+            include_usage: asked.include_usage,
+            output_max: asked.output_max,
+            choices: asked.choices,
+            prompt_tokens: asked.prompt_tokens,
+        };
+        let mut renderings = self
+            .renderings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(rendered) = renderings.get(&key) {
+            return Arc::clone(rendered);
+        }
+        if renderings.len() >= RENDERINGS_MAX {
+            renderings.clear();
+        }
+        let rendered = Arc::new(render(&plan(script.tool.as_ref()), error_after));
+        renderings.insert(key, Arc::clone(&rendered));
+        rendered
+    }
+
+    fn key_accepted(&self, request: &Received) -> bool {
+        let Some(key) = &self.key else { return true };
+        let bearer = request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let query = request
+            .query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("key="));
+        [
+            bearer,
+            request.header("x-api-key"),
+            request.header("x-goog-api-key"),
+            query,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|given| given == key)
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
