@@ -2,8 +2,13 @@
 //!
 //! This package reads no clock, file, socket or environment; `now` comes in with a command.
 
+pub mod book;
+pub mod bottle;
+pub mod budget;
 mod ending;
+pub mod estimate;
 pub mod meter;
 pub mod provider;
 pub mod refusal;
 pub mod request;
+pub mod weights;

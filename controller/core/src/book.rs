@@ -1,0 +1,255 @@
+//! The book: who may spend what, what is set aside, what was charged.
+//!
+//! A pure state machine. Commands come in with `now` and with every id; what it decides goes out
+//! as [`Entry`]s to be written and [`Effect`]s to be done, and its own state changes by applying
+//! those entries and by nothing else that lasts. One owner calls it, one command after the other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bb_proto::budget::{BudgetKey, Gate, Scope, Window};
+use bb_proto::event::{Actor, Event, EventKind};
+use bb_proto::ids::{BottleName, CallId, ProviderKey};
+use bb_proto::time::{Millis, Timestamp};
+use bb_proto::units::Tokens;
+
+use crate::bottle::{Bottles, Manifest};
+use crate::budget::{Budget, Budgets, Declared};
+use crate::estimate::Estimator;
+use crate::weights::Weights;
+
+pub mod account;
+mod bottles;
+mod budgets;
+pub mod entry;
+mod judge;
+mod queue;
+mod reserve;
+mod resolve;
+mod restore;
+mod view;
+
+pub use account::{Account, Accounts, Balance};
+pub use bottles::{Acted, Order, Registration};
+pub use budgets::BudgetActed;
+pub use entry::{CallFacts, Entry, Reservation, Settlement};
+pub use reserve::{Admission, Admitted, Ask, Refusal, RefusalReason};
+pub use resolve::{Outcome, Resolved};
+pub use restore::{OpenCall, Saved};
+
+use queue::WaitQueue;
+
+/// What the settings say to the book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The settings' budgets.
+    pub budgets: Vec<Declared>,
+    /// What the settings say of bottles.
+    pub manifests: BTreeMap<BottleName, Manifest>,
+    /// Each provider's weights; one that is not named has all ones.
+    pub weights: HashMap<ProviderKey, Weights>,
+    /// How calls are admitted where a budget does not say.
+    pub gate: Gate,
+    /// How long a call waits for room.
+    pub wait: Millis,
+    /// Whether exhaustion lets the calls in flight finish.
+    pub in_flight_finish: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            budgets: Vec::new(),
+            manifests: BTreeMap::new(),
+            weights: HashMap::new(),
+            gate: Gate::Estimate,
+            wait: Millis(30_000),
+            in_flight_finish: false,
+        }
+    }
+}
+
+/// Why a call in flight is ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CutReason {
+    /// A budget is spent.
+    Budget(Refusal),
+    /// The operator said so.
+    Operator,
+}
+
+/// What the book's owner does once the entries are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A call that waited is admitted.
+    Admit(Admitted),
+    /// A call that waited is refused.
+    Refuse(CallId, Refusal),
+    /// A call in flight is ended.
+    Cut(CallId, CutReason),
+    /// A token means this bottle's run from now on.
+    TokenIssued {
+        /// The token.
+        token: String,
+        /// The bottle.
+        bottle: BottleName,
+    },
+    /// A token means nothing from now on.
+    TokenRevoked(String),
+}
+
+/// What a command decided, to be written and then done.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Facts, in order.
+    pub entries: Vec<Entry>,
+    /// Deeds, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// A call that is open.
+#[derive(Debug, Clone)]
+struct Open {
+    reservation: Reservation,
+    flowed: Tokens,
+    marked_at: Option<Timestamp>,
+}
+
+impl Open {
+    fn aside(&self) -> account::Aside {
+        account::Aside {
+            pending: self.reservation.reserved.max(self.flowed),
+            flowed: self.flowed,
+            calls: 1,
+        }
+    }
+}
+
+/// Who may spend what, what is set aside, what was charged.
+#[derive(Debug, Default)]
+pub struct Book {
+    rules: Rules,
+    budgets: Budgets,
+    bottles: Bottles,
+    accounts: Accounts,
+    open: HashMap<CallId, Open>,
+    queue: WaitQueue,
+    estimator: Estimator,
+    exhausted: BTreeMap<BudgetKey, Timestamp>,
+    warned: BTreeMap<BudgetKey, BTreeSet<u8>>,
+    refused: HashMap<BottleName, judge::RefusedSince>,
+    last_call: HashMap<BottleName, (ProviderKey, String)>,
+    settled: resolve::SettledCalls,
+    revisions: view::Revisions,
+    next_event: u64,
+    outbox: Outbox,
+}
+
+impl Book {
+    /// Takes what the commands since the last time decided.
+    pub fn take_outbox(&mut self) -> Outbox {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Takes the balances that changed since the last time.
+    pub fn take_dirty(&mut self) -> Vec<(Account, ProviderKey, Balance)> {
+        self.accounts.take_dirty()
+    }
+
+    /// Returns the calls that are open.
+    pub fn open_calls(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Returns the calls that wait for room.
+    pub fn waiting_calls(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Returns a provider's weights.
+    pub fn weights(&self, provider: &ProviderKey) -> Weights {
+        self.rules
+            .weights
+            .get(provider)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Returns the bottles.
+    pub fn bottles(&self) -> &Bottles {
+        &self.bottles
+    }
+
+    /// Returns the budgets.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Returns the accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Returns the account a budget counts on; none for a run of a bottle that never ran.
+    fn account_of(&self, key: &BudgetKey) -> Option<Account> {
+        match (&key.scope, key.window) {
+            (Scope::Launch(run), _) => Some(Account::Launch(*run)),
+            (Scope::Agent(name), _) => Some(Account::Agent(name.clone())),
+            (Scope::Bottle(name), Window::Total) => Some(Account::Bottle(name.clone())),
+            (Scope::Bottle(name), Window::Run) => self
+                .bottles
+                .get(name)
+                .map(|bottle| Account::BottleRun(bottle.run)),
+            (Scope::Host, _) => Some(Account::Host),
+        }
+    }
+
+    fn sum_of(&self, key: &BudgetKey) -> account::Sum {
+        self.account_of(key)
+            .map(|account| self.accounts.sum(&account, &key.provider))
+            .unwrap_or_default()
+    }
+
+    fn gate_of(&self, budget: &Budget) -> Gate {
+        budget.declared.gate.unwrap_or(self.rules.gate)
+    }
+
+    /// Changes the state as `entry` says, and puts the entry out to be written.
+    fn commit(&mut self, entry: Entry) {
+        self.apply(&entry);
+        self.outbox.entries.push(entry);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.outbox.effects.push(effect);
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.commit(Entry::Happened(event));
+    }
+
+    /// Returns an event that is numbered when it is committed.
+    fn event(&self, at: Timestamp, kind: EventKind, actor: Actor, text: String) -> Event {
+        Event {
+            seq: self.next_event,
+            at,
+            kind,
+            actor,
+            bottle: None,
+            run: None,
+            budget: None,
+            provider: None,
+            text,
+            uid: None,
+            why: None,
+        }
+    }
+
+    /// Puts down something that is about the controller itself.
+    pub fn note(&mut self, now: Timestamp, kind: EventKind, text: String) {
+        let event = self.event(now, kind, Actor::System, text);
+        self.happened(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

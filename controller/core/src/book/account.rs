@@ -1,0 +1,359 @@
+//! Accounts: what was charged to whom, and what is set aside.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+
+use bb_proto::budget::ProviderSelector;
+use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
+use bb_proto::units::Tokens;
+
+use crate::budget::Path;
+
+/// Whose tokens are counted. Every charge counts on every account of its path, each once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// One run of a bottle, without its descendants.
+    Launch(RunId),
+    /// An agent's name, over all bottles that run it.
+    Agent(AgentName),
+    /// A bottle's name, with its descendants, over all runs.
+    Bottle(BottleName),
+    /// A bottle with its descendants, since this run of it began.
+    BottleRun(RunId),
+    /// The host.
+    Host,
+}
+
+impl Account {
+    /// Returns the accounts of a path, most specific first.
+    pub fn of(path: &Path) -> Vec<Self> {
+        let mut accounts = Vec::new();
+        accounts.extend(path.run.map(Self::Launch));
+        accounts.extend(path.agent.clone().map(Self::Agent));
+        for (name, run) in &path.lineage {
+            accounts.push(Self::Bottle(name.clone()));
+            accounts.extend(run.map(Self::BottleRun));
+        }
+        accounts.push(Self::Host);
+        accounts
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Launch(run) => write!(f, "launch:{run}"),
+            Self::Agent(name) => write!(f, "agent:{name}"),
+            Self::Bottle(name) => write!(f, "bottle:{name}"),
+            Self::BottleRun(run) => write!(f, "run:{run}"),
+            Self::Host => f.write_str("host"),
+        }
+    }
+}
+
+impl FromStr for Account {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no account");
+        match text.split_once(':') {
+            None if text == "host" => Ok(Self::Host),
+            Some(("launch", run)) => run.parse().map(Self::Launch).map_err(|_| wrong()),
+            Some(("agent", name)) => AgentName::new(name).map(Self::Agent).map_err(|_| wrong()),
+            Some(("bottle", name)) => BottleName::new(name).map(Self::Bottle).map_err(|_| wrong()),
+            Some(("run", run)) => run.parse().map(Self::BottleRun).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// What is charged to an account at one provider: kept with the entries it is the sum of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// Charged so far.
+    pub posted: Tokens,
+    /// The part of it that is cache reads.
+    pub cache_read: Tokens,
+}
+
+/// Half minutes that a rate looks back on.
+pub const RECENT_BUCKETS: usize = 20;
+/// The length of one of them.
+const BUCKET_MS: i64 = 30_000;
+
+/// Charges of the last ten minutes, by half minute.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    buckets: [u64; RECENT_BUCKETS],
+    newest: i64,
+}
+
+impl Recent {
+    fn turn(&mut self, now: Timestamp) {
+        let current = now.0.div_euclid(BUCKET_MS);
+        let steps = current.saturating_sub(self.newest);
+        if steps <= 0 {
+            return;
+        }
+        let steps = usize::try_from(steps)
+            .unwrap_or(RECENT_BUCKETS)
+            .min(RECENT_BUCKETS);
+        self.buckets.rotate_left(steps);
+        let kept = RECENT_BUCKETS.saturating_sub(steps);
+        for bucket in self.buckets.iter_mut().skip(kept) {
+            *bucket = 0;
+        }
+        self.newest = current;
+    }
+
+    fn add(&mut self, tokens: Tokens, now: Timestamp) {
+        self.turn(now);
+        if let Some(newest) = self.buckets.last_mut() {
+            *newest = newest.saturating_add(tokens.0);
+        }
+    }
+}
+
+/// What is set aside at one provider, and what of it has flowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Aside {
+    /// Reserved for calls that are not resolved: the larger of reservation and flow, of each.
+    pub pending: Tokens,
+    /// What has flowed of those calls.
+    pub flowed: Tokens,
+    /// How many calls.
+    pub calls: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Cell {
+    balance: Balance,
+    aside: Aside,
+    recent: Recent,
+}
+
+/// The sum of an account over the providers a budget selects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// Charged so far.
+    pub balance: Balance,
+    /// Set aside.
+    pub aside: Aside,
+}
+
+/// All accounts.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    cells: HashMap<Account, BTreeMap<ProviderKey, Cell>>,
+    dirty: BTreeSet<(Account, ProviderKey)>,
+}
+
+impl Accounts {
+    /// Puts back a balance that was kept.
+    pub fn restore(&mut self, account: Account, provider: ProviderKey, balance: Balance) {
+        self.cells
+            .entry(account)
+            .or_default()
+            .entry(provider)
+            .or_default()
+            .balance = balance;
+    }
+
+    /// Takes the balances that changed since the last time.
+    pub fn take_dirty(&mut self) -> Vec<(Account, ProviderKey, Balance)> {
+        std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(|(account, provider)| {
+                let balance = self
+                    .cell(&account, &provider)
+                    .map(|c| c.balance)
+                    .unwrap_or_default();
+                (account, provider, balance)
+            })
+            .collect()
+    }
+
+    fn cell(&self, account: &Account, provider: &ProviderKey) -> Option<&Cell> {
+        self.cells.get(account)?.get(provider)
+    }
+
+    fn cell_mut(&mut self, account: &Account, provider: &ProviderKey) -> &mut Cell {
+        if !self.cells.contains_key(account) {
+            self.cells.insert(account.clone(), BTreeMap::new());
+        }
+        let of_account = self.cells.entry(account.clone()).or_default();
+        of_account.entry(provider.clone()).or_default()
+    }
+
+    fn selected<'a>(
+        &'a self,
+        account: &Account,
+        selector: &'a ProviderSelector,
+    ) -> impl Iterator<Item = &'a Cell> {
+        let cells = self.cells.get(account).into_iter().flatten();
+        cells
+            .filter(move |(provider, _)| selector.matches(provider))
+            .map(|(_, cell)| cell)
+    }
+
+    /// Returns an account's sum over the providers that are selected.
+    pub fn sum(&self, account: &Account, selector: &ProviderSelector) -> Sum {
+        self.selected(account, selector)
+            .fold(Sum::default(), |sum, cell| Sum {
+                balance: Balance {
+                    posted: sum.balance.posted.plus(cell.balance.posted),
+                    cache_read: sum.balance.cache_read.plus(cell.balance.cache_read),
+                },
+                aside: Aside {
+                    pending: sum.aside.pending.plus(cell.aside.pending),
+                    flowed: sum.aside.flowed.plus(cell.aside.flowed),
+                    calls: sum.aside.calls.saturating_add(cell.aside.calls),
+                },
+            })
+    }
+
+    /// Adds a charge.
+    pub fn post(&mut self, account: &Account, provider: &ProviderKey, charge: Balance) {
+        let balance = &mut self.cell_mut(account, provider).balance;
+        balance.posted = balance.posted.plus(charge.posted);
+        balance.cache_read = balance.cache_read.plus(charge.cache_read);
+        self.dirty.insert((account.clone(), provider.clone()));
+    }
+
+    /// Takes a charge back, down to zero at most.
+    pub fn unpost(&mut self, account: &Account, provider: &ProviderKey, charge: Balance) {
+        let balance = &mut self.cell_mut(account, provider).balance;
+        balance.posted = balance.posted.minus(charge.posted);
+        balance.cache_read = balance.cache_read.minus(charge.cache_read);
+        self.dirty.insert((account.clone(), provider.clone()));
+    }
+
+    /// Sets aside for a call.
+    pub fn put_aside(&mut self, account: &Account, provider: &ProviderKey, aside: Aside) {
+        let cell = &mut self.cell_mut(account, provider).aside;
+        cell.pending = cell.pending.plus(aside.pending);
+        cell.flowed = cell.flowed.plus(aside.flowed);
+        cell.calls = cell.calls.saturating_add(aside.calls);
+    }
+
+    /// Gives back what was set aside for a call.
+    pub fn give_back(&mut self, account: &Account, provider: &ProviderKey, aside: Aside) {
+        let cell = &mut self.cell_mut(account, provider).aside;
+        cell.pending = cell.pending.minus(aside.pending);
+        cell.flowed = cell.flowed.minus(aside.flowed);
+        cell.calls = cell.calls.saturating_sub(aside.calls);
+    }
+
+    /// Counts tokens into the rate of an account.
+    pub fn flow(
+        &mut self,
+        account: &Account,
+        provider: &ProviderKey,
+        tokens: Tokens,
+        now: Timestamp,
+    ) {
+        self.cell_mut(account, provider).recent.add(tokens, now);
+    }
+
+    /// Returns the charges of the last 20 half minutes, oldest first, the current one last.
+    pub fn recent(
+        &self,
+        account: &Account,
+        selector: &ProviderSelector,
+        now: Timestamp,
+    ) -> [u64; RECENT_BUCKETS] {
+        let mut sums = [0_u64; RECENT_BUCKETS];
+        for cell in self.selected(account, selector) {
+            let mut recent = cell.recent.clone();
+            recent.turn(now);
+            for (sum, bucket) in sums.iter_mut().zip(recent.buckets) {
+                *sum = sum.saturating_add(bucket);
+            }
+        }
+        sums
+    }
+
+    /// Forgets an account that nothing can be charged to any more.
+    pub fn forget(&mut self, account: &Account) {
+        self.cells.remove(account);
+        self.dirty.retain(|(dirty, _)| dirty != account);
+    }
+}
+
+/// Returns the tokens of the last minute: the current half minute, the one before, and of the one
+/// before that the share that is not yet a minute old.
+pub fn per_minute(recent: &[u64; RECENT_BUCKETS], now: Timestamp) -> u64 {
+    let gone = u64::try_from(now.0.rem_euclid(BUCKET_MS)).unwrap_or(0);
+    let bucket_ms = BUCKET_MS.unsigned_abs();
+    let [.., oldest, before, current] = recent;
+    let rest = u128::from(*oldest)
+        .saturating_mul(u128::from(bucket_ms.saturating_sub(gone)))
+        .checked_div(u128::from(bucket_ms))
+        .unwrap_or(0);
+    current
+        .saturating_add(*before)
+        .saturating_add(u64::try_from(rest).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(text: &str) -> ProviderKey {
+        ProviderKey::new(text).expect(text)
+    }
+
+    fn posted(n: u64) -> Balance {
+        Balance {
+            posted: Tokens(n),
+            cache_read: Tokens(0),
+        }
+    }
+
+    #[test]
+    fn all_is_the_sum_over_the_providers() {
+        let mut accounts = Accounts::default();
+        accounts.post(&Account::Host, &provider("claude"), posted(10));
+        accounts.post(&Account::Host, &provider("codex"), posted(5));
+        let sum =
+            |selector: &ProviderSelector| accounts.sum(&Account::Host, selector).balance.posted;
+        assert_eq!(sum(&ProviderSelector::All), Tokens(15));
+        assert_eq!(sum(&ProviderSelector::One(provider("codex"))), Tokens(5));
+    }
+
+    #[test]
+    fn a_rate_forgets_after_a_minute_and_the_chart_after_ten() {
+        let mut accounts = Accounts::default();
+        let claude = provider("claude");
+        accounts.flow(&Account::Host, &claude, Tokens(600), Timestamp(0));
+        let at = |ms: i64| {
+            let recent = accounts.recent(&Account::Host, &ProviderSelector::All, Timestamp(ms));
+            (
+                per_minute(&recent, Timestamp(ms)),
+                recent.iter().sum::<u64>(),
+            )
+        };
+        assert_eq!(at(10_000), (600, 600));
+        assert_eq!(at(59_999), (600, 600));
+        assert_eq!(at(75_000), (300, 600));
+        assert_eq!(at(95_000), (0, 600));
+        assert_eq!(at(600_000), (0, 0));
+    }
+
+    #[test]
+    fn an_account_is_read_back_as_it_was_written() {
+        for text in [
+            "host",
+            "agent:dev",
+            "bottle:日本",
+            "run:00000000-0000-0000-0000-000000000001",
+        ] {
+            assert_eq!(
+                text.parse::<Account>().map(|a| a.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        assert!("planet".parse::<Account>().is_err());
+    }
+}

@@ -1,0 +1,490 @@
+//! Orders about bottles: register, end, cut off, restore, stop, remove.
+
+use bb_proto::budget::ProviderSelector;
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::event::{Actor, EventKind};
+use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
+use bb_proto::request::{Expect, LaunchBudget, Process};
+use bb_proto::time::Timestamp;
+use bb_proto::view::{BottleState, ClosedBy};
+
+use super::{Book, CutReason, Effect, Entry};
+use crate::bottle::{Bottle, Closing, Lifecycle};
+
+/// A bottle that asks to be known. Its token and run id are made by the caller, new and random.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Its name.
+    pub name: BottleName,
+    /// This run.
+    pub run: RunId,
+    /// What it will identify itself by.
+    pub token: String,
+    /// The agent it runs; else what the settings say.
+    pub agent: Option<AgentName>,
+    /// What it extends; else what the settings say.
+    pub parents: Option<Vec<BottleName>>,
+    /// Its provider; else what the settings say.
+    pub provider: Option<ProviderKey>,
+    /// Budgets of this run.
+    pub budgets: Vec<LaunchBudget>,
+    /// The command it runs.
+    pub command: Vec<String>,
+    /// Its process on this host.
+    pub process: Option<Process>,
+    /// Whether a running bottle of this name gets a new token instead of an error.
+    pub renew: bool,
+    /// The user id of the peer that asks.
+    pub uid: u32,
+}
+
+/// What an order did to a bottle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// Its run.
+    pub run: RunId,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// Streams that were ended.
+    pub streams_ended: u64,
+    /// What it is now.
+    pub observed: BottleState,
+    /// What else there is to say.
+    pub note: Option<String>,
+}
+
+impl Book {
+    /// Makes a bottle known, or says why it cannot be; `dry_run` changes nothing.
+    ///
+    /// Fails with `exists` where a bottle of that name runs, and with `invalid_params` where it
+    /// would extend itself or a budget makes no sense.
+    pub fn register(
+        &mut self,
+        registration: Registration,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Bottle, RpcError> {
+        let name = registration.name.clone();
+        let known = self.bottles.get(&name);
+        let running = known.filter(|bottle| bottle.lifecycle == Lifecycle::Running);
+        if let Some(running) = running {
+            if !registration.renew {
+                return Err(exists(&name));
+            }
+            let renewed = Bottle {
+                token: registration.token.clone(),
+                process: registration.process.or(running.process),
+                ..running.clone()
+            };
+            let old = running.token.clone();
+            if !dry_run {
+                self.commit(Entry::Bottle(Box::new(renewed.clone())));
+                self.effect(Effect::TokenRevoked(old));
+                self.effect(Effect::TokenIssued {
+                    token: renewed.token.clone(),
+                    bottle: name.clone(),
+                });
+            }
+            return Ok(renewed);
+        }
+        let bottle = self.new_bottle(registration.clone(), now);
+        self.check_registration(&bottle)?;
+        if dry_run {
+            return Ok(bottle);
+        }
+        let text = match bottle.command.as_slice() {
+            [] => format!("{name} registered"),
+            command => format!("{name} launched: {}", command.join(" ")),
+        };
+        let mut event = self.event(now, EventKind::Launched, Actor::Operator, text);
+        event.bottle = Some(name.clone());
+        event.run = Some(bottle.run);
+        event.uid = Some(registration.uid);
+        self.commit(Entry::Bottle(Box::new(bottle.clone())));
+        self.happened(event);
+        self.effect(Effect::TokenIssued {
+            token: bottle.token.clone(),
+            bottle: name,
+        });
+        Ok(bottle)
+    }
+
+    fn new_bottle(&self, asked: Registration, now: Timestamp) -> Bottle {
+        let manifest = self
+            .bottles
+            .manifest(&asked.name)
+            .cloned()
+            .unwrap_or_default();
+        Bottle {
+            name: asked.name,
+            run: asked.run,
+            parents: asked.parents.unwrap_or(manifest.parents),
+            agent: asked.agent.or(manifest.agent),
+            provider: asked.provider.or(manifest.provider),
+            token: asked.token,
+            command: asked.command,
+            process: asked.process,
+            budgets: asked.budgets,
+            lifecycle: Lifecycle::Running,
+            launched_at: now,
+            ended_at: None,
+            exit_code: None,
+            stop_ordered_at: None,
+            closings: Vec::new(),
+            refusals: 0,
+        }
+    }
+
+    fn check_registration(&self, bottle: &Bottle) -> Result<(), RpcError> {
+        if self
+            .bottles
+            .ancestors(&bottle.parents)
+            .contains(&bottle.name)
+        {
+            return Err(RpcError::new(
+                ErrorCode::InvalidParams,
+                format!("{} would be its own ancestor", bottle.name),
+            )
+            .with_hint("a bottle's parents must not extend the bottle itself"));
+        }
+        if let Some(zero) = bottle.budgets.iter().find(|budget| budget.limit.0 == 0) {
+            return Err(RpcError::new(
+                ErrorCode::InvalidParams,
+                format!(
+                    "a budget of zero tokens for {} lets nothing pass",
+                    zero.provider
+                ),
+            )
+            .with_hint("give at least one token, or leave the budget out"));
+        }
+        let mut selectors: Vec<_> = bottle
+            .budgets
+            .iter()
+            .map(|budget| &budget.provider)
+            .collect();
+        selectors.sort();
+        if let Some([twice, _]) = selectors.array_windows().find(|[one, other]| one == other) {
+            return Err(RpcError::new(
+                ErrorCode::InvalidParams,
+                format!("two budgets for {twice}"),
+            )
+            .with_hint("give one budget a provider"));
+        }
+        Ok(())
+    }
+
+    /// Puts down that a run ended; another run of that name is left alone.
+    pub fn ended(
+        &mut self,
+        name: &BottleName,
+        run: RunId,
+        exit_code: Option<i32>,
+        now: Timestamp,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self
+            .bottles
+            .get(name)
+            .ok_or_else(|| not_found(name))?
+            .clone();
+        if bottle.run != run {
+            return Err(other_run(name));
+        }
+        if bottle.lifecycle != Lifecycle::Running {
+            if bottle.exit_code.is_none() && exit_code.is_some() {
+                let lifecycle = ended_as(exit_code, bottle.stop_ordered_at.is_some());
+                self.commit(Entry::Bottle(Box::new(Bottle {
+                    exit_code,
+                    lifecycle,
+                    ..bottle
+                })));
+            }
+            return self.acted(name, false, 0, None);
+        }
+        let stopped = bottle.stop_ordered_at.is_some();
+        let token = bottle.token.clone();
+        let text = match exit_code {
+            Some(code) => format!("{name} ended with exit code {code}"),
+            None => format!("{name} ended"),
+        };
+        let mut event = self.event(now, EventKind::Ended, Actor::System, text);
+        event.bottle = Some(name.clone());
+        event.run = Some(run);
+        self.commit(Entry::Bottle(Box::new(Bottle {
+            lifecycle: ended_as(exit_code, stopped),
+            ended_at: Some(now),
+            exit_code,
+            closings: Vec::new(),
+            ..bottle
+        })));
+        self.happened(event);
+        self.effect(Effect::TokenRevoked(token));
+        self.refuse_waiting(name);
+        self.admit_waiting(now);
+        self.acted(name, true, 0, None)
+    }
+
+    /// Closes all egress of a bottle and ends its calls in flight.
+    pub fn cutoff(
+        &mut self,
+        name: &BottleName,
+        expect: Option<&Expect>,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self.expected(name, expect)?.clone();
+        if bottle.lifecycle != Lifecycle::Running {
+            return Err(wrong_state(name, "has ended: it has no egress"));
+        }
+        if bottle.is_closed_by_operator() {
+            return self.acted(name, false, 0, None);
+        }
+        let calls = self.calls_of(name, None);
+        let streams = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+        if order.dry_run {
+            return self.acted(name, true, streams, None);
+        }
+        let mut closed = bottle;
+        closed.closings.push(Closing {
+            provider: ProviderSelector::All,
+            by: ClosedBy::Operator,
+            since: now,
+            why: order.why.clone(),
+            limit: None,
+        });
+        self.commit(Entry::Bottle(Box::new(closed)));
+        let text = format!("{name} cut off; {streams} streams ended");
+        self.ordered(name, EventKind::Cutoff, text, order, now);
+        for call in calls {
+            self.effect(Effect::Cut(call, CutReason::Operator));
+        }
+        self.admit_waiting(now);
+        self.acted(name, true, streams, None)
+    }
+
+    /// Lifts the operator's cutoff.
+    ///
+    /// Fails with `over_budget` where only a budget closes it.
+    pub fn restore_egress(
+        &mut self,
+        name: &BottleName,
+        expect: Option<&Expect>,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self.expected(name, expect)?.clone();
+        let spent = bottle
+            .closings
+            .iter()
+            .find_map(|closing| match &closing.by {
+                ClosedBy::Budget(key) => Some(key.clone()),
+                ClosedBy::Operator => None,
+            });
+        let still = spent
+            .as_ref()
+            .map(|key| format!("{} is still spent", super::judge::plain(key)));
+        if !bottle.is_closed_by_operator() {
+            return match spent {
+                None => self.acted(name, false, 0, None),
+                Some(key) => Err(RpcError::new(
+                    ErrorCode::OverBudget,
+                    format!(
+                        "{name} is cut off because {} is spent",
+                        super::judge::plain(&key)
+                    ),
+                )
+                .with_hint(format!("bb-ctl budget raise {key} +1M"))),
+            };
+        }
+        if order.dry_run {
+            return self.acted(name, true, 0, still);
+        }
+        let mut open = bottle;
+        open.closings
+            .retain(|closing| closing.by != ClosedBy::Operator);
+        self.commit(Entry::Bottle(Box::new(open)));
+        self.ordered(
+            name,
+            EventKind::Restored,
+            format!("{name} restored"),
+            order,
+            now,
+        );
+        self.acted(name, true, 0, still)
+    }
+
+    /// Orders a bottle's processes to end; one without a process of ours ends here and now.
+    pub fn order_stop(
+        &mut self,
+        name: &BottleName,
+        expect: Option<&Expect>,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self.expected(name, expect)?.clone();
+        if bottle.lifecycle != Lifecycle::Running {
+            return self.acted(name, false, 0, None);
+        }
+        let calls = self.calls_of(name, None);
+        let streams = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+        if order.dry_run {
+            return self.acted(name, true, streams, None);
+        }
+        let (run, process) = (bottle.run, bottle.process);
+        if bottle.stop_ordered_at.is_none() {
+            self.commit(Entry::Bottle(Box::new(Bottle {
+                stop_ordered_at: Some(now),
+                ..bottle
+            })));
+            self.ordered(
+                name,
+                EventKind::StopOrdered,
+                format!("{name} told to stop"),
+                order,
+                now,
+            );
+        }
+        for call in calls {
+            self.effect(Effect::Cut(call, CutReason::Operator));
+        }
+        if process.is_none() {
+            self.ended(name, run, None, now)?;
+            let note = format!("{name} has no process of ours: its token is no longer valid");
+            return self.acted(name, true, streams, Some(note));
+        }
+        self.acted(name, true, streams, None)
+    }
+
+    /// Forgets a bottle that ended.
+    pub fn remove(
+        &mut self,
+        name: &BottleName,
+        expect: Option<&Expect>,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self.expected(name, expect)?.clone();
+        if bottle.lifecycle == Lifecycle::Running {
+            return Err(wrong_state(name, "is running")
+                .with_hint(format!("bb-ctl stop {name}, then bb-ctl remove {name}")));
+        }
+        let acted = self.acted(name, true, 0, None)?;
+        if !order.dry_run {
+            self.commit(Entry::BottleRemoved {
+                name: name.clone(),
+                run: bottle.run,
+            });
+            let text = format!("{name} removed; the ledger keeps its calls");
+            self.ordered(name, EventKind::Removed, text, order, now);
+        }
+        Ok(acted)
+    }
+
+    fn ordered(
+        &mut self,
+        name: &BottleName,
+        kind: EventKind,
+        text: String,
+        order: &Order,
+        now: Timestamp,
+    ) {
+        let mut event = self.event(now, kind, Actor::Operator, text);
+        event.bottle = Some(name.clone());
+        event.run = self.bottles.get(name).map(|bottle| bottle.run);
+        event.uid = Some(order.uid);
+        event.why.clone_from(&order.why);
+        self.happened(event);
+    }
+
+    fn expected(&self, name: &BottleName, expect: Option<&Expect>) -> Result<&Bottle, RpcError> {
+        let bottle = self.bottles.get(name).ok_or_else(|| not_found(name))?;
+        let Some(expect) = expect else {
+            return Ok(bottle);
+        };
+        if expect.run.is_some_and(|run| run != bottle.run) {
+            return Err(other_run(name));
+        }
+        if expect
+            .revision
+            .is_some_and(|revision| self.bottle_revision(name) > revision)
+        {
+            return Err(RpcError::new(
+                ErrorCode::Conflict,
+                format!("{name} changed since it was looked at"),
+            )
+            .with_hint("look again, then repeat the order"));
+        }
+        Ok(bottle)
+    }
+
+    fn acted(
+        &self,
+        name: &BottleName,
+        changed: bool,
+        streams_ended: u64,
+        note: Option<String>,
+    ) -> Result<Acted, RpcError> {
+        let bottle = self.bottles.get(name).ok_or_else(|| not_found(name))?;
+        Ok(Acted {
+            run: bottle.run,
+            changed,
+            streams_ended,
+            observed: super::view::state_of(bottle),
+            note,
+        })
+    }
+
+    fn refuse_waiting(&mut self, name: &BottleName) {
+        for waiter in self.queue.withdraw_all(name) {
+            let refusal = super::Refusal::plain(super::RefusalReason::Ended);
+            self.effect(Effect::Refuse(waiter.ask.call, refusal));
+        }
+    }
+}
+
+/// Who gives an order, why, and whether it is only asked for its consequence.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// The user id of the peer.
+    pub uid: u32,
+    /// Why, as the peer said.
+    pub why: Option<String>,
+    /// Whether nothing is to be done.
+    pub dry_run: bool,
+}
+
+fn ended_as(exit_code: Option<i32>, stopped: bool) -> Lifecycle {
+    match exit_code {
+        Some(code) if code != 0 && !stopped => Lifecycle::Failed,
+        _ => Lifecycle::Stopped,
+    }
+}
+
+fn exists(name: &BottleName) -> RpcError {
+    RpcError::new(
+        ErrorCode::Exists,
+        format!("a bottle named {name} is running"),
+    )
+    .with_hint(format!(
+        "choose another name, or end it first: bb-ctl stop {name}"
+    ))
+}
+
+fn not_found(name: &BottleName) -> RpcError {
+    RpcError::new(
+        ErrorCode::NotFound,
+        format!("there is no bottle named {name}"),
+    )
+    .with_hint("bb-ctl list shows all bottles")
+}
+
+fn other_run(name: &BottleName) -> RpcError {
+    RpcError::new(
+        ErrorCode::Conflict,
+        format!("{name} is another run than the one meant"),
+    )
+    .with_hint("look again, then repeat the order")
+}
+
+fn wrong_state(name: &BottleName, is: &str) -> RpcError {
+    RpcError::new(ErrorCode::WrongState, format!("{name} {is}"))
+}

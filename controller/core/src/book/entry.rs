@@ -1,0 +1,160 @@
+//! What the book has decided: facts to be written down, never changed.
+
+use bb_proto::budget::BudgetKey;
+use bb_proto::event::Event;
+use bb_proto::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
+use bb_proto::reply::Ending;
+use bb_proto::time::Timestamp;
+use bb_proto::units::Tokens;
+use bb_proto::usage::{Usage, Wire};
+use bb_proto::view::Raise;
+
+use super::account::{Account, Balance};
+use crate::bottle::Bottle;
+use crate::budget::Declared;
+use crate::estimate::Estimate;
+
+/// What is known of a call when it is reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFacts {
+    /// Its id: the idempotency key of everything about it.
+    pub call: CallId,
+    /// The bottle.
+    pub bottle: BottleName,
+    /// The bottle's run.
+    pub run: RunId,
+    /// The agent it runs.
+    pub agent: Option<AgentName>,
+    /// The provider.
+    pub provider: ProviderKey,
+    /// The model asked for; empty where the request did not say.
+    pub model: String,
+    /// The dialect.
+    pub wire: Wire,
+    /// When it was reserved.
+    pub started_at: Timestamp,
+    /// The accounts it counts on, in whose windows it falls.
+    pub accounts: Vec<Account>,
+}
+
+/// A call that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The call.
+    pub facts: CallFacts,
+    /// Tokens set aside for it.
+    pub reserved: Tokens,
+    /// What it was expected to use.
+    pub estimate: Estimate,
+    /// Bytes of its request body.
+    pub body_bytes: u64,
+}
+
+/// How a call was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// What it used.
+    pub usage: Usage,
+    /// What that costs its budgets.
+    pub charge: Tokens,
+    /// The part of the charge that is cache reads.
+    pub cache_read: Tokens,
+    /// Whether that is an estimate.
+    pub estimated: bool,
+    /// How it ended.
+    pub ending: Ending,
+    /// The provider's status, where it answered.
+    pub status: Option<u16>,
+}
+
+impl Settlement {
+    /// Returns what is posted.
+    pub fn balance(&self) -> Balance {
+        Balance {
+            posted: self.charge,
+            cache_read: self.cache_read,
+        }
+    }
+}
+
+/// One decision, to be written in the transaction in which it takes effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Tokens were set aside for a call.
+    Reserved(Reservation),
+    /// What is known of an open call so far.
+    Marked {
+        /// The call.
+        call: CallId,
+        /// What has flowed of it.
+        flowed: Tokens,
+        /// What the provider stated last.
+        usage: Usage,
+    },
+    /// A call was charged.
+    Settled {
+        /// The call.
+        facts: CallFacts,
+        /// When.
+        at: Timestamp,
+        /// How.
+        settlement: Settlement,
+        /// How far the charge is above what was set aside.
+        overrun: Tokens,
+    },
+    /// A settled call's charge was corrected by a later word of the provider.
+    Amended {
+        /// The call.
+        facts: CallFacts,
+        /// When.
+        at: Timestamp,
+        /// What was settled before.
+        before: Settlement,
+        /// What holds now.
+        after: Settlement,
+    },
+    /// A call was taken back: surely not billed.
+    Voided {
+        /// The call.
+        facts: CallFacts,
+        /// When.
+        at: Timestamp,
+        /// The provider's status, where it answered.
+        status: Option<u16>,
+    },
+    /// A bottle is now so.
+    Bottle(Box<Bottle>),
+    /// A bottle was forgotten; its calls are kept.
+    BottleRemoved {
+        /// The bottle.
+        name: BottleName,
+        /// Its last run.
+        run: RunId,
+    },
+    /// A budget was set by command.
+    BudgetSet(Declared),
+    /// What commands said of a budget was taken back.
+    BudgetUnset(BudgetKey),
+    /// A budget was raised.
+    Raised(BudgetKey, Raise),
+    /// Something happened.
+    Happened(Event),
+}
+
+impl Entry {
+    /// Returns whether this entry must be on disk before anybody hears of it, through power loss.
+    pub fn needs_sync(&self) -> bool {
+        match self {
+            Self::Reserved(_) | Self::Marked { .. } | Self::Voided { .. } | Self::Happened(_) => {
+                false
+            }
+            Self::Settled { .. }
+            | Self::Amended { .. }
+            | Self::Bottle(_)
+            | Self::BottleRemoved { .. }
+            | Self::BudgetSet(_)
+            | Self::BudgetUnset(_)
+            | Self::Raised(..) => true,
+        }
+    }
+}

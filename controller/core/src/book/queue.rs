@@ -1,0 +1,121 @@
+//! Calls that wait for room: first come first served within a bottle, fair between bottles.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bb_proto::budget::BudgetKey;
+use bb_proto::ids::{BottleName, CallId};
+use bb_proto::time::Timestamp;
+
+use super::reserve::Ask;
+
+/// A call that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Waiter {
+    pub(super) ask: Ask,
+    /// The budgets that bind it: a later call that one of them binds too waits behind it.
+    pub(super) binding: Vec<BudgetKey>,
+    pub(super) deadline: Timestamp,
+}
+
+/// The waiting calls of all bottles.
+#[derive(Debug, Default)]
+pub(super) struct WaitQueue {
+    of: BTreeMap<BottleName, VecDeque<Waiter>>,
+    served_last: Option<BottleName>,
+}
+
+impl WaitQueue {
+    pub(super) fn len(&self) -> usize {
+        self.of.values().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn len_of(&self, bottle: &BottleName) -> usize {
+        self.of.get(bottle).map_or(0, VecDeque::len)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    pub(super) fn push(&mut self, waiter: Waiter) {
+        self.of
+            .entry(waiter.ask.bottle.clone())
+            .or_default()
+            .push_back(waiter);
+    }
+
+    /// Returns whether a call that these budgets bind must wait behind others.
+    pub(super) fn is_before(&self, bottle: &BottleName, binding: &[BudgetKey]) -> bool {
+        self.of.contains_key(bottle)
+            || self
+                .of
+                .values()
+                .flatten()
+                .any(|w| w.binding.iter().any(|k| binding.contains(k)))
+    }
+
+    /// Returns the bottles that wait, beginning after the one that was served last.
+    pub(super) fn turn(&self) -> Vec<BottleName> {
+        let names: Vec<BottleName> = self.of.keys().cloned().collect();
+        let start = self
+            .served_last
+            .as_ref()
+            .map_or(0, |last| names.partition_point(|n| n <= last));
+        let (before, after) = names.split_at(start.min(names.len()));
+        after.iter().chain(before).cloned().collect()
+    }
+
+    pub(super) fn head(&self, bottle: &BottleName) -> Option<&Waiter> {
+        self.of.get(bottle).and_then(VecDeque::front)
+    }
+
+    /// Takes a bottle's first call off the queue.
+    pub(super) fn serve(&mut self, bottle: &BottleName) -> Option<Waiter> {
+        let waiter = self.of.get_mut(bottle).and_then(VecDeque::pop_front);
+        self.drop_empty(bottle);
+        self.served_last = Some(bottle.clone());
+        waiter
+    }
+
+    /// Takes a call off the queue that no longer wants to wait.
+    pub(super) fn withdraw(&mut self, bottle: &BottleName, call: CallId) -> Option<Waiter> {
+        let queue = self.of.get_mut(bottle)?;
+        let at = queue.iter().position(|waiter| waiter.ask.call == call)?;
+        let waiter = queue.remove(at);
+        self.drop_empty(bottle);
+        waiter
+    }
+
+    /// Takes all calls of a bottle off the queue.
+    pub(super) fn withdraw_all(&mut self, bottle: &BottleName) -> Vec<Waiter> {
+        self.of.remove(bottle).into_iter().flatten().collect()
+    }
+
+    /// Takes off the calls whose wait is over.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waiter> {
+        let mut expired = Vec::new();
+        self.of.retain(|_, queue| {
+            let (over, rest): (Vec<_>, Vec<_>) = std::mem::take(queue)
+                .into_iter()
+                .partition(|waiter| waiter.deadline <= now);
+            expired.extend(over);
+            queue.extend(rest);
+            !queue.is_empty()
+        });
+        expired
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.of
+            .values()
+            .flatten()
+            .map(|waiter| waiter.deadline)
+            .min()
+    }
+
+    fn drop_empty(&mut self, bottle: &BottleName) {
+        if self.of.get(bottle).is_some_and(VecDeque::is_empty) {
+            self.of.remove(bottle);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Admission: may this call go, must it wait, or is it refused?
+
+use bb_proto::budget::{BudgetKey, Gate};
+use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
+use bb_proto::units::Tokens;
+use bb_proto::usage::Wire;
+use bb_proto::view::ClosedBy;
+
+use super::queue::Waiter;
+use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
+use crate::bottle::Lifecycle;
+use crate::budget::Budget;
+use crate::estimate::Estimate;
+
+/// A call that asks to be admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Its id, new.
+    pub call: CallId,
+    /// The bottle.
+    pub bottle: BottleName,
+    /// The run its token stands for.
+    pub run: RunId,
+    /// The provider.
+    pub provider: ProviderKey,
+    /// The dialect.
+    pub wire: Wire,
+    /// The model asked for; empty where the request does not say.
+    pub model: String,
+    /// Bytes of the request body.
+    pub body_bytes: u64,
+    /// The most output tokens it asks for, of each choice.
+    pub output_max: Option<u64>,
+    /// How many choices it asks for.
+    pub choices: u32,
+    /// Whether it is to be answered in the background, where nobody could cut it.
+    pub background: bool,
+}
+
+/// A call that may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The call.
+    pub call: CallId,
+    /// Tokens set aside for it.
+    pub reserved: Tokens,
+    /// What it is expected to use.
+    pub estimate: Estimate,
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// A budget is spent, or has no room for it.
+    Budget,
+    /// The operator closed the bottle's egress.
+    Operator,
+    /// The bottle's run ended.
+    Ended,
+    /// It is to be answered in the background, and a hard budget binds it.
+    Background,
+}
+
+/// Why a call is refused, and by which budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: RefusalReason,
+    /// The budget that refuses it.
+    pub budget: Option<BudgetKey>,
+    /// That budget's limit.
+    pub limit: Option<Tokens>,
+    /// What was charged to it.
+    pub used: Option<Tokens>,
+}
+
+impl Refusal {
+    pub(super) fn plain(reason: RefusalReason) -> Self {
+        Self {
+            reason,
+            budget: None,
+            limit: None,
+            used: None,
+        }
+    }
+
+    pub(super) fn by(budget: &Budget, used: Tokens) -> Self {
+        Self {
+            reason: RefusalReason::Budget,
+            budget: Some(budget.key().clone()),
+            limit: Some(budget.limit()),
+            used: Some(used),
+        }
+    }
+}
+
+/// What the book answers to a call that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It may go.
+    Admitted(Admitted),
+    /// It waits; an [`Effect::Admit`] or [`Effect::Refuse`] follows.
+    Waiting,
+    /// It may not.
+    Refused(Refusal),
+}
+
+/// What one look at the budgets says.
+enum Look {
+    Fits(Tokens),
+    Wait,
+    Refuse(Refusal),
+    Exhausted(BudgetKey, Refusal),
+}
+
+impl Book {
+    /// Decides on a call that asks to be admitted.
+    ///
+    /// A call that is admitted has tokens set aside until it is settled or voided.
+    pub fn reserve(&mut self, ask: Ask, now: Timestamp) -> Admission {
+        if let Some(refusal) = self.refusal_of_bottle(&ask) {
+            self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
+            return Admission::Refused(refusal);
+        }
+        let binding = self.binding_keys(&ask);
+        if ask.background && !binding.is_empty() {
+            let refusal = Refusal::plain(RefusalReason::Background);
+            self.count_refusal(&ask.bottle, None, now);
+            return Admission::Refused(refusal);
+        }
+        let estimate = self.estimate_of(&ask);
+        if self.queue.is_before(&ask.bottle, &binding) {
+            return self.wait(ask, binding, now);
+        }
+        match self.look(&ask, estimate) {
+            Look::Fits(reserved) => Admission::Admitted(self.admit(ask, reserved, estimate, now)),
+            Look::Wait => self.wait(ask, binding, now),
+            Look::Refuse(refusal) => {
+                self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
+                Admission::Refused(refusal)
+            }
+            Look::Exhausted(key, refusal) => {
+                self.exhaust(&key, Some((&ask.bottle, &ask.provider)), now);
+                self.count_refusal(&ask.bottle, Some(&key), now);
+                Admission::Refused(refusal)
+            }
+        }
+    }
+
+    /// Takes back a call that waits and no longer wants to.
+    pub fn withdraw(&mut self, bottle: &BottleName, call: CallId, now: Timestamp) {
+        if self.queue.withdraw(bottle, call).is_some() {
+            self.touch_bottle(bottle);
+            self.admit_waiting(now);
+        }
+    }
+
+    /// Refuses the calls whose wait is over.
+    pub fn tick(&mut self, now: Timestamp) {
+        let expired = self.queue.expire(now);
+        for waiter in &expired {
+            let refusal = self.refusal_of_wait(waiter);
+            self.count_refusal(&waiter.ask.bottle, refusal.budget.as_ref(), now);
+            self.effect(Effect::Refuse(waiter.ask.call, refusal));
+        }
+        if !expired.is_empty() {
+            self.admit_waiting(now);
+        }
+    }
+
+    /// Returns when the next wait is over.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.queue.next_deadline()
+    }
+
+    /// Looks again at the calls that wait, in turn, until none fits.
+    pub(super) fn admit_waiting(&mut self, now: Timestamp) {
+        let mut served = !self.queue.is_empty();
+        while served {
+            served = false;
+            for bottle in self.queue.turn() {
+                let Some(waiter) = self.queue.head(&bottle) else {
+                    continue;
+                };
+                let ask = waiter.ask.clone();
+                let estimate = self.estimate_of(&ask);
+                let look = match self.refusal_of_bottle(&ask) {
+                    Some(refusal) => Look::Refuse(refusal),
+                    None => self.look(&ask, estimate),
+                };
+                let refusal = match look {
+                    Look::Wait => continue,
+                    Look::Fits(reserved) => {
+                        self.queue.serve(&bottle);
+                        let admitted = self.admit(ask, reserved, estimate, now);
+                        self.effect(Effect::Admit(admitted));
+                        served = true;
+                        continue;
+                    }
+                    Look::Refuse(refusal) => refusal,
+                    Look::Exhausted(key, refusal) => {
+                        self.exhaust(&key, Some((&ask.bottle, &ask.provider)), now);
+                        refusal
+                    }
+                };
+                self.queue.serve(&bottle);
+                self.count_refusal(&bottle, refusal.budget.as_ref(), now);
+                self.effect(Effect::Refuse(ask.call, refusal));
+                served = true;
+            }
+        }
+    }
+
+    fn wait(&mut self, ask: Ask, binding: Vec<BudgetKey>, now: Timestamp) -> Admission {
+        self.touch_bottle(&ask.bottle);
+        let deadline = now.plus(self.rules.wait);
+        self.queue.push(Waiter {
+            ask,
+            binding,
+            deadline,
+        });
+        Admission::Waiting
+    }
+
+    fn refusal_of_wait(&self, waiter: &Waiter) -> Refusal {
+        let full = waiter
+            .binding
+            .iter()
+            .filter_map(|key| self.budgets.get(key))
+            .max_by_key(|b| {
+                let sum = self.sum_of(b.key());
+                sum.balance
+                    .posted
+                    .plus(sum.aside.pending)
+                    .percent_of(b.limit())
+            });
+        match full {
+            Some(budget) => Refusal::by(budget, self.sum_of(budget.key()).balance.posted),
+            None => Refusal::plain(RefusalReason::Budget),
+        }
+    }
+
+    fn refusal_of_bottle(&self, ask: &Ask) -> Option<Refusal> {
+        let bottle = match self.bottles.get(&ask.bottle) {
+            Some(bottle) if bottle.run == ask.run && bottle.lifecycle == Lifecycle::Running => {
+                bottle
+            }
+            _ => return Some(Refusal::plain(RefusalReason::Ended)),
+        };
+        let closing = bottle.closing(&ask.provider)?;
+        Some(match &closing.by {
+            ClosedBy::Operator => Refusal::plain(RefusalReason::Operator),
+            ClosedBy::Budget(key) => match self.budgets.get(key) {
+                Some(budget) => Refusal::by(budget, self.sum_of(key).balance.posted),
+                None => Refusal::plain(RefusalReason::Budget),
+            },
+        })
+    }
+
+    fn binding_keys(&self, ask: &Ask) -> Vec<BudgetKey> {
+        let path = self.bottles.path(&ask.bottle);
+        path.binding(&self.budgets, &ask.provider)
+            .into_iter()
+            .map(|b| b.key().clone())
+            .collect()
+    }
+
+    fn estimate_of(&self, ask: &Ask) -> Estimate {
+        self.estimator.estimate(
+            &ask.provider,
+            &ask.model,
+            ask.body_bytes,
+            ask.output_max,
+            ask.choices,
+        )
+    }
+
+    /// Looks at every budget that binds the call; the first that does not let it pass decides.
+    fn look(&self, ask: &Ask, estimate: Estimate) -> Look {
+        let weights = self.weights(&ask.provider);
+        let input = weights.charge_input(estimate.input);
+        let need = input.plus(weights.charge_output(estimate.output));
+        let path = self.bottles.path(&ask.bottle);
+        let mut reserved = Tokens::ZERO;
+        let mut cap = Tokens(u64::MAX);
+        let mut waits = false;
+        for budget in path.binding(&self.budgets, &ask.provider) {
+            let sum = self.sum_of(budget.key());
+            let (posted, pending) = (sum.balance.posted, sum.aside.pending);
+            let limit = budget.limit();
+            let refusal = || Refusal::by(budget, posted);
+            if posted >= limit {
+                return Look::Exhausted(budget.key().clone(), refusal());
+            }
+            if self.gate_of(budget) == Gate::Off {
+                continue;
+            }
+            reserved = need;
+            if posted.plus(pending).plus(need) <= limit {
+                continue;
+            }
+            let input_fits = posted.plus(input) <= limit;
+            match (sum.aside.calls == 0, input_fits) {
+                // Alone and its input fits: it goes, and is cut where its output crosses.
+                (true, true) => cap = cap.min(limit.minus(posted)),
+                (true, false) => return Look::Exhausted(budget.key().clone(), refusal()),
+                (false, true) => waits = true,
+                (false, false) => return Look::Refuse(refusal()),
+            }
+        }
+        if waits {
+            Look::Wait
+        } else {
+            Look::Fits(reserved.min(cap))
+        }
+    }
+
+    fn admit(
+        &mut self,
+        ask: Ask,
+        reserved: Tokens,
+        estimate: Estimate,
+        now: Timestamp,
+    ) -> Admitted {
+        let path = self.bottles.path(&ask.bottle);
+        let facts = CallFacts {
+            call: ask.call,
+            bottle: ask.bottle,
+            run: ask.run,
+            agent: path.agent.clone(),
+            provider: ask.provider,
+            model: ask.model,
+            wire: ask.wire,
+            started_at: now,
+            accounts: Account::of(&path),
+        };
+        let admitted = Admitted {
+            call: facts.call,
+            reserved,
+            estimate,
+        };
+        self.commit(Entry::Reserved(Reservation {
+            facts,
+            reserved,
+            estimate,
+            body_bytes: ask.body_bytes,
+        }));
+        admitted
+    }
+}

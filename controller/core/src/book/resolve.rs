@@ -1,0 +1,317 @@
+//! The end of calls: flowed, settled, amended, voided. A call resolves at most once.
+
+use std::collections::{HashMap, VecDeque};
+
+use bb_proto::event::{Actor, EventKind};
+use bb_proto::ids::CallId;
+use bb_proto::reply::Ending;
+use bb_proto::time::{Millis, Timestamp};
+use bb_proto::units::Tokens;
+use bb_proto::usage::Usage;
+
+use super::judge::Reach;
+use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
+use crate::estimate::{Known, used};
+
+/// What is known of an open call is written down at its first usage and then this often.
+const MARK_EVERY: Millis = Millis(1_000);
+/// How many settled calls are remembered so that a later word of the provider can amend them.
+const SETTLED_MAX: usize = 4_096;
+
+/// How a call ended, as its stream saw it.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// What is known of what it used.
+    pub known: Known,
+    /// How it ended.
+    pub ending: Ending,
+    /// The provider's status, where it answered.
+    pub status: Option<u16>,
+}
+
+/// What became of an order to resolve a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolved {
+    /// It was charged so.
+    Charged(Settlement),
+    /// It was taken back.
+    Voided,
+    /// It was resolved before; nothing changed.
+    Already,
+}
+
+/// The calls that were settled last, to be amended.
+#[derive(Debug, Default)]
+pub(super) struct SettledCalls {
+    of: HashMap<CallId, (CallFacts, Settlement)>,
+    order: VecDeque<CallId>,
+}
+
+impl SettledCalls {
+    fn put(&mut self, facts: CallFacts, settlement: Settlement) {
+        let call = facts.call;
+        if self.of.insert(call, (facts, settlement)).is_none() {
+            self.order.push_back(call);
+        }
+        while self.order.len() > SETTLED_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.of.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl Book {
+    /// Counts what has flowed of an open call, and ends it where a binding budget is crossed.
+    pub fn flowed(&mut self, call: CallId, known: &Known, now: Timestamp) {
+        let Some(open) = self.open.get(&call) else {
+            return;
+        };
+        let facts = &open.reservation.facts;
+        let (usage, _) = used(known, open.reservation.estimate);
+        let flowed = self
+            .weights(&facts.provider)
+            .charge(&usage)
+            .max(open.flowed);
+        let due = open.marked_at.is_none_or(|at| now.since(at) >= MARK_EVERY);
+        if flowed == open.flowed && !due {
+            return;
+        }
+        if due && known.stated.is_stated() {
+            self.commit(Entry::Marked {
+                call,
+                flowed,
+                usage: known.stated,
+            });
+            if let Some(open) = self.open.get_mut(&call) {
+                open.marked_at = Some(now);
+            }
+        }
+        self.set_flowed(call, flowed, now);
+        self.cut_where_crossed(call, now);
+    }
+
+    /// Charges a call.
+    ///
+    /// A charge above the reservation is recorded in full: the tokens are spent.
+    pub fn settle(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
+        let Some(open) = self.open.get(&call) else {
+            return Resolved::Already;
+        };
+        let reservation = open.reservation.clone();
+        let settlement = self.settlement(&reservation.facts, outcome, reservation.estimate);
+        let overrun = settlement.charge.minus(reservation.reserved);
+        if !settlement.estimated {
+            let facts = &reservation.facts;
+            let bytes = reservation.body_bytes;
+            self.estimator
+                .learn(&facts.provider, &facts.model, bytes, &settlement.usage);
+        }
+        self.commit(Entry::Settled {
+            facts: reservation.facts.clone(),
+            at: now,
+            settlement,
+            overrun,
+        });
+        self.judge(&reservation.facts, now);
+        self.admit_waiting(now);
+        Resolved::Charged(settlement)
+    }
+
+    /// Corrects a settled call by a later word of the provider.
+    pub fn amend(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
+        let Some((facts, before)) = self.settled.of.get(&call).cloned() else {
+            return Resolved::Already;
+        };
+        let after = self.settlement(&facts, outcome, crate::estimate::Estimate::default());
+        if after.usage == before.usage {
+            return Resolved::Already;
+        }
+        self.commit(Entry::Amended {
+            facts: facts.clone(),
+            at: now,
+            before,
+            after,
+        });
+        self.judge(&facts, now);
+        self.admit_waiting(now);
+        Resolved::Charged(after)
+    }
+
+    /// Takes a call back that was surely not billed.
+    pub fn void(&mut self, call: CallId, status: Option<u16>, now: Timestamp) -> Resolved {
+        let Some(open) = self.open.get(&call) else {
+            return Resolved::Already;
+        };
+        let facts = open.reservation.facts.clone();
+        self.commit(Entry::Voided {
+            facts,
+            at: now,
+            status,
+        });
+        self.admit_waiting(now);
+        Resolved::Voided
+    }
+
+    fn settlement(
+        &self,
+        facts: &CallFacts,
+        outcome: &Outcome,
+        estimate: crate::estimate::Estimate,
+    ) -> Settlement {
+        let (usage, estimated) = used(&outcome.known, estimate);
+        let weights = self.weights(&facts.provider);
+        Settlement {
+            usage,
+            charge: weights.charge(&usage),
+            cache_read: weights.charge(&Usage {
+                cache_read: usage.cache_read,
+                ..Usage::default()
+            }),
+            estimated,
+            ending: outcome.ending,
+            status: outcome.status,
+        }
+    }
+
+    fn set_flowed(&mut self, call: CallId, flowed: Tokens, now: Timestamp) {
+        let Some(open) = self.open.get_mut(&call) else {
+            return;
+        };
+        let before = open.aside();
+        let grown = flowed.minus(open.flowed);
+        open.flowed = flowed;
+        let after = open.aside();
+        let facts = open.reservation.facts.clone();
+        for account in &facts.accounts {
+            self.accounts.give_back(account, &facts.provider, before);
+            self.accounts.put_aside(account, &facts.provider, after);
+            self.accounts.flow(account, &facts.provider, grown, now);
+        }
+        self.touch_call(&facts);
+    }
+
+    /// Ends a call where what has flowed, of it and of the others, fills a budget that binds it.
+    fn cut_where_crossed(&mut self, call: CallId, now: Timestamp) {
+        let Some(open) = self.open.get(&call) else {
+            return;
+        };
+        let facts = open.reservation.facts.clone();
+        let path = self.bottles.path(&facts.bottle);
+        let crossed = path
+            .binding(&self.budgets, &facts.provider)
+            .into_iter()
+            .find(|budget| {
+                let sum = self.sum_of(budget.key());
+                sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
+            });
+        let Some(key) = crossed.map(|budget| budget.key().clone()) else {
+            return;
+        };
+        if self.rules.in_flight_finish {
+            return;
+        }
+        if let Some(refusal) = self.refusal_by(&key) {
+            self.effect(Effect::Cut(call, CutReason::Budget(refusal)));
+        }
+        let reach = Reach {
+            bottle: &facts.bottle,
+            provider: &facts.provider,
+        };
+        self.close_by_budget(&key, &[reach], now);
+    }
+
+    pub(super) fn apply_settled(
+        &mut self,
+        facts: &CallFacts,
+        settlement: &Settlement,
+        at: Timestamp,
+    ) {
+        let open = self.open.remove(&facts.call);
+        let flowed = open.as_ref().map_or(Tokens::ZERO, |open| open.flowed);
+        for account in &facts.accounts {
+            if let Some(open) = &open {
+                self.accounts
+                    .give_back(account, &facts.provider, open.aside());
+            }
+            self.accounts
+                .post(account, &facts.provider, settlement.balance());
+            self.accounts.flow(
+                account,
+                &facts.provider,
+                settlement.charge.minus(flowed),
+                at,
+            );
+        }
+        self.settled.put(facts.clone(), *settlement);
+        self.touch_call(facts);
+    }
+
+    pub(super) fn apply_amended(
+        &mut self,
+        facts: &CallFacts,
+        before: &Settlement,
+        after: &Settlement,
+    ) {
+        for account in &facts.accounts {
+            self.accounts
+                .post(account, &facts.provider, after.balance());
+            self.accounts
+                .unpost(account, &facts.provider, before.balance());
+        }
+        self.settled.put(facts.clone(), *after);
+        self.touch_call(facts);
+    }
+
+    pub(super) fn apply_voided(&mut self, facts: &CallFacts) {
+        if let Some(open) = self.open.remove(&facts.call) {
+            for account in &facts.accounts {
+                self.accounts
+                    .give_back(account, &facts.provider, open.aside());
+            }
+        }
+        self.touch_call(facts);
+    }
+
+    /// Charges the calls that were open when the controller ended: the larger of their last mark
+    /// and their reservation, as an estimate.
+    pub fn recover(&mut self, now: Timestamp) -> usize {
+        let mut open: Vec<_> = self.open.values().cloned().collect();
+        open.sort_by_key(|open| open.reservation.facts.call);
+        for call in &open {
+            let reservation = &call.reservation;
+            let charge = reservation.reserved.max(call.flowed).max(Tokens(1));
+            let input = reservation.estimate.input.min(charge.0);
+            let settlement = Settlement {
+                usage: Usage {
+                    input: Some(input),
+                    output: Some(charge.0.saturating_sub(input)),
+                    ..Usage::default()
+                },
+                charge,
+                cache_read: Tokens::ZERO,
+                estimated: true,
+                ending: Ending::Crash,
+                status: None,
+            };
+            self.commit(Entry::Settled {
+                facts: reservation.facts.clone(),
+                at: now,
+                settlement,
+                overrun: charge.minus(reservation.reserved),
+            });
+        }
+        if !open.is_empty() {
+            let text = format!(
+                "{} calls were open when the controller ended; charged by estimate",
+                open.len()
+            );
+            let event = self.event(now, EventKind::Recovered, Actor::System, text);
+            self.happened(event);
+        }
+        for call in &open {
+            self.judge(&call.reservation.facts, now);
+        }
+        open.len()
+    }
+}

@@ -1,0 +1,191 @@
+//! Applying entries, and putting a book together from what was kept.
+
+use bb_proto::budget::BudgetKey;
+use bb_proto::ids::ProviderKey;
+use bb_proto::time::Timestamp;
+use bb_proto::units::Tokens;
+use bb_proto::view::Raise;
+
+use super::{Account, Balance, Book, Entry, Open, Reservation, Rules};
+use crate::bottle::Bottle;
+use crate::budget::{self, Declared};
+
+/// A call that was open when it was last written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCall {
+    /// As it was reserved.
+    pub reservation: Reservation,
+    /// What had flowed of it at its last mark.
+    pub flowed: Tokens,
+}
+
+/// What is kept of a book between two lives of the controller.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The bottles.
+    pub bottles: Vec<Bottle>,
+    /// The budgets set by command.
+    pub commands: Vec<Declared>,
+    /// The raises, in the order they were given.
+    pub raises: Vec<(BudgetKey, Raise)>,
+    /// The balances.
+    pub balances: Vec<(Account, ProviderKey, Balance)>,
+    /// The calls that were open.
+    pub open: Vec<OpenCall>,
+    /// The number of the next event.
+    pub next_event: u64,
+}
+
+impl Book {
+    /// Puts a book together from what was kept.
+    ///
+    /// Nothing is decided here: calls that were open still are, until [`Book::recover`].
+    pub fn restore(saved: Saved, rules: Rules, now: Timestamp) -> Self {
+        let mut book = Self {
+            next_event: saved.next_event,
+            ..Self::default()
+        };
+        book.begin_revisions(now);
+        book.budgets.take_settings(rules.budgets.clone());
+        book.bottles.take_manifests(rules.manifests.clone());
+        book.rules = rules;
+        for bottle in saved.bottles {
+            book.apply(&Entry::Bottle(Box::new(bottle)));
+        }
+        for declared in saved.commands {
+            book.budgets.set(declared);
+        }
+        for (key, raise) in saved.raises {
+            book.budgets.raise(&key, raise);
+        }
+        for (account, provider, balance) in saved.balances {
+            book.accounts.restore(account, provider, balance);
+        }
+        for call in saved.open {
+            let id = call.reservation.facts.call;
+            book.apply(&Entry::Reserved(call.reservation));
+            book.set_flowed_quietly(id, call.flowed);
+        }
+        book.remember_levels(now);
+        book
+    }
+
+    /// Takes what balances already reached as said, so that a restart does not say it again.
+    fn remember_levels(&mut self, now: Timestamp) {
+        let keys: Vec<BudgetKey> = self.budgets.iter().map(|b| b.key().clone()).collect();
+        for key in keys {
+            let Some(budget) = self.budgets.get(&key) else {
+                continue;
+            };
+            let used = self.sum_of(&key).balance.posted;
+            let percent = used.percent_of(budget.limit());
+            let levels = budget.declared.warn.iter().copied().chain([100]);
+            let reached = levels
+                .filter(|level| u64::from(*level) <= percent)
+                .collect();
+            let spent = used >= budget.limit();
+            self.warned.insert(key.clone(), reached);
+            if spent {
+                self.exhausted.insert(key, now);
+            }
+        }
+    }
+
+    fn set_flowed_quietly(&mut self, call: bb_proto::ids::CallId, flowed: Tokens) {
+        if let Some(open) = self.open.get_mut(&call) {
+            open.flowed = flowed;
+        }
+    }
+
+    /// Changes the state as an entry says: the only way it lastingly changes.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Reserved(reservation) => self.apply_reserved(reservation),
+            Entry::Marked { .. } => {}
+            Entry::Settled {
+                facts,
+                at,
+                settlement,
+                ..
+            } => {
+                self.apply_settled(facts, settlement, *at);
+            }
+            Entry::Amended {
+                facts,
+                before,
+                after,
+                ..
+            } => {
+                self.apply_amended(facts, before, after);
+            }
+            Entry::Voided { facts, .. } => self.apply_voided(facts),
+            Entry::Bottle(bottle) => self.apply_bottle(bottle),
+            Entry::BottleRemoved { name, run } => {
+                self.bottles.remove(name);
+                self.budgets.forget_launch(*run);
+                self.accounts.forget(&Account::Launch(*run));
+                self.accounts.forget(&Account::BottleRun(*run));
+                self.last_call.remove(name);
+                self.refused.remove(name);
+                self.bottle_gone(name);
+            }
+            Entry::BudgetSet(declared) => {
+                self.budgets.set(declared.clone());
+                self.forget_levels(&declared.key);
+            }
+            Entry::BudgetUnset(key) => {
+                self.budgets.unset(key);
+                self.forget_levels(key);
+            }
+            Entry::Raised(key, raise) => {
+                self.budgets.raise(key, raise.clone());
+                self.forget_levels(key);
+            }
+            Entry::Happened(event) => {
+                self.next_event = event.seq.saturating_add(1);
+                self.touch_head();
+            }
+        }
+    }
+
+    fn apply_reserved(&mut self, reservation: &Reservation) {
+        let facts = &reservation.facts;
+        let open = Open {
+            reservation: reservation.clone(),
+            flowed: Tokens::ZERO,
+            marked_at: None,
+        };
+        for account in &facts.accounts {
+            self.accounts
+                .put_aside(account, &facts.provider, open.aside());
+        }
+        self.last_call.insert(
+            facts.bottle.clone(),
+            (facts.provider.clone(), facts.model.clone()),
+        );
+        self.open.insert(facts.call, open);
+        self.touch_call(facts);
+    }
+
+    fn apply_bottle(&mut self, bottle: &Bottle) {
+        let before = self.bottles.get(&bottle.name).map(|before| before.run);
+        if before != Some(bottle.run) {
+            let declared = bottle
+                .budgets
+                .iter()
+                .map(|b| budget::of_launch(bottle.run, &bottle.name, b.provider.clone(), b.limit))
+                .collect();
+            self.budgets.take_launch(bottle.run, before, declared);
+            self.refused.remove(&bottle.name);
+            self.touch_all();
+        }
+        self.bottles.put(bottle.clone());
+        self.touch_bottle(&bottle.name);
+    }
+
+    fn forget_levels(&mut self, key: &BudgetKey) {
+        self.warned.remove(key);
+        self.exhausted.remove(key);
+        self.touch_all();
+    }
+}

@@ -1,0 +1,212 @@
+//! Budgets: where they come from, which are in force, which bind a call.
+
+use std::collections::BTreeMap;
+
+use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Window};
+use bb_proto::ids::{BottleName, RunId};
+use bb_proto::units::Tokens;
+use bb_proto::view::{Raise, Source};
+
+pub mod path;
+
+pub use path::Path;
+
+/// The warning levels of a budget that names none, in percent.
+pub const WARN_DEFAULT: [u8; 3] = [50, 80, 95];
+
+/// A budget as it was declared, before raises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Which.
+    pub key: BudgetKey,
+    /// How many tokens.
+    pub limit: Tokens,
+    /// Whether it blocks.
+    pub cap: Cap,
+    /// Whether it binds from above, whatever governs.
+    pub ceiling: bool,
+    /// Warning levels in percent, ascending.
+    pub warn: Vec<u8>,
+    /// What happens when it is exhausted, where it says so itself.
+    pub policy: Option<Policy>,
+    /// How calls are admitted to it, where it says so itself.
+    pub gate: Option<Gate>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Declared {
+    /// Returns a hard budget with the usual warning levels.
+    pub fn hard(key: BudgetKey, limit: Tokens, source: Source) -> Self {
+        Self {
+            key,
+            limit,
+            cap: Cap::Hard,
+            ceiling: false,
+            warn: WARN_DEFAULT.to_vec(),
+            policy: None,
+            gate: None,
+            source,
+        }
+    }
+}
+
+/// A budget in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// As it was declared.
+    pub declared: Declared,
+    /// Raises that count.
+    pub raises: Vec<Raise>,
+    /// What it hides: one of the same key from the settings.
+    pub hides: Option<Source>,
+}
+
+impl Budget {
+    /// Returns the limit in force: as declared, and every raise.
+    pub fn limit(&self) -> Tokens {
+        self.raises
+            .iter()
+            .fold(self.declared.limit, |sum, raise| sum.plus(raise.by))
+    }
+
+    /// Returns which budget this is.
+    pub fn key(&self) -> &BudgetKey {
+        &self.declared.key
+    }
+}
+
+/// All budgets, by where they come from.
+///
+/// One set by command hides one of the same key from the settings; a raise counts on whichever
+/// stands under its key. So a reload of the settings never overwrites what the operator ordered.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    settings: BTreeMap<BudgetKey, Declared>,
+    commands: BTreeMap<BudgetKey, Declared>,
+    launches: BTreeMap<RunId, Vec<Declared>>,
+    raises: BTreeMap<BudgetKey, Vec<Raise>>,
+    in_force: BTreeMap<BudgetKey, Budget>,
+}
+
+impl Budgets {
+    /// Returns the budgets in force, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Budget> {
+        self.in_force.values()
+    }
+
+    /// Returns a budget in force.
+    pub fn get(&self, key: &BudgetKey) -> Option<&Budget> {
+        self.in_force.get(key)
+    }
+
+    /// Returns the budgets in force of a scope.
+    pub fn of_scope<'a>(&'a self, scope: &Scope) -> impl Iterator<Item = &'a Budget> + use<'a> {
+        let first = BudgetKey {
+            scope: scope.clone(),
+            provider: ProviderSelector::All,
+            window: Window::Total,
+        };
+        let scope = scope.clone();
+        self.in_force
+            .range(first..)
+            .map(|(_, b)| b)
+            .take_while(move |b| b.key().scope == scope)
+    }
+
+    /// Returns whether a command set this budget or raised it.
+    pub fn is_commanded(&self, key: &BudgetKey) -> bool {
+        self.commands.contains_key(key) || self.raises.contains_key(key)
+    }
+
+    /// Takes the settings' budgets in place of those before.
+    pub fn take_settings(&mut self, declared: Vec<Declared>) {
+        self.settings = declared.into_iter().map(|d| (d.key.clone(), d)).collect();
+        self.rebuild();
+    }
+
+    /// Takes the budgets of a launch; those of the bottle's runs before are no longer in force.
+    pub fn take_launch(&mut self, run: RunId, before: Option<RunId>, declared: Vec<Declared>) {
+        if let Some(before) = before {
+            self.forget_launch(before);
+        }
+        self.launches.insert(run, declared);
+        self.rebuild();
+    }
+
+    /// Lets a launch's budgets go, with the raises they had.
+    pub fn forget_launch(&mut self, run: RunId) {
+        self.launches.remove(&run);
+        self.raises.retain(|key, _| key.scope != Scope::Launch(run));
+        self.rebuild();
+    }
+
+    /// Sets a budget by command.
+    pub fn set(&mut self, declared: Declared) {
+        self.raises.remove(&declared.key);
+        self.commands.insert(declared.key.clone(), declared);
+        self.rebuild();
+    }
+
+    /// Takes back what commands said of a budget, its raises too.
+    pub fn unset(&mut self, key: &BudgetKey) {
+        self.commands.remove(key);
+        self.raises.remove(key);
+        self.rebuild();
+    }
+
+    /// Raises a budget.
+    pub fn raise(&mut self, key: &BudgetKey, raise: Raise) {
+        self.raises.entry(key.clone()).or_default().push(raise);
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
+        let launches = self.launches.values().flatten();
+        let declared = self
+            .settings
+            .values()
+            .chain(launches)
+            .chain(self.commands.values());
+        let mut in_force: BTreeMap<BudgetKey, Budget> = BTreeMap::new();
+        for declared in declared {
+            let hides = in_force
+                .get(&declared.key)
+                .map(|hidden| hidden.declared.source.clone());
+            let raises = self.raises.get(&declared.key).cloned().unwrap_or_default();
+            in_force.insert(
+                declared.key.clone(),
+                Budget {
+                    declared: declared.clone(),
+                    raises,
+                    hides,
+                },
+            );
+        }
+        self.in_force = in_force;
+    }
+}
+
+/// Returns the budget that `launch` gives a run of `bottle`.
+pub fn of_launch(
+    run: RunId,
+    bottle: &BottleName,
+    provider: ProviderSelector,
+    limit: Tokens,
+) -> Declared {
+    let key = BudgetKey {
+        scope: Scope::Launch(run),
+        provider,
+        window: Window::Run,
+    };
+    Declared::hard(
+        key,
+        limit,
+        Source::Launch {
+            bottle: bottle.clone(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;
