@@ -1,0 +1,302 @@
+//! Owns the reading of budgets: by provider, each a limit, a mapping of options, or several
+//! windows.
+
+use bb_proto::budget::{BudgetKey, Cap, Gate, KeyError, Policy, ProviderSelector, Scope, Window};
+use bb_proto::ids::ProviderKey;
+use bb_proto::units::Tokens;
+
+use super::BudgetSetting;
+use super::block::{Block, filled_mapping, not_yet};
+use super::keys::{BUDGET, WINDOWS, is_window_later};
+use super::mistakes::{At, Mistakes, nearest, quote};
+use super::tree::{Entry, Kind};
+use super::value;
+
+pub(super) const POLICIES: &[(&str, Policy)] = &[("cutoff", Policy::Cutoff)];
+pub(super) const GATES: &[(&str, Gate)] = &[("off", Gate::Off), ("estimate", Gate::Estimate)];
+const CAPS: &[(&str, Cap)] = &[("hard", Cap::Hard), ("soft", Cap::Soft)];
+
+/// What the rest of the file says that budgets are read by.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    /// The providers there are: known ones and those the file declares.
+    pub(super) providers: &'a [ProviderKey],
+    /// The warning levels of a budget that has none of its own.
+    pub(super) warn: &'a [u8],
+}
+
+/// Reads what stands behind `budget:`.
+pub(super) fn read(
+    entry: &Entry,
+    scope: &Scope,
+    context: &Context<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<BudgetSetting> {
+    if let Kind::Scalar(scalar) = &entry.value.kind {
+        mistakes.add(
+            entry.value.at,
+            format!(
+                "expected budgets by provider, and found {}",
+                quote(&scalar.text)
+            ),
+            "write a line for each provider under it, such as \"claude: 5M\"; \"all: 5M\" is for \
+             every provider together",
+        );
+        return Vec::new();
+    }
+    let mut reader = Reader {
+        scope,
+        context,
+        mistakes,
+        budgets: Vec::new(),
+    };
+    let providers = filled_mapping(entry, "budgets by provider", reader.mistakes).unwrap_or(&[]);
+    for provider in providers {
+        if let Some(selector) = selector(provider, context.providers, reader.mistakes) {
+            reader.provider(provider, &selector);
+        }
+    }
+    reader.budgets
+}
+
+fn selector(
+    entry: &Entry,
+    providers: &[ProviderKey],
+    mistakes: &mut Mistakes,
+) -> Option<ProviderSelector> {
+    let word = entry.key.as_str();
+    let misplaced = if BUDGET.has(word) {
+        Some(format!(
+            "put it under a provider: \"claude:\", then \"{word}:\" further indented"
+        ))
+    } else if is_window(word) {
+        Some(format!(
+            "a window stands under a provider: \"claude:\", then \"{word}:\" further indented"
+        ))
+    } else {
+        None
+    };
+    if let Some(hint) = misplaced {
+        mistakes.add(
+            entry.at,
+            format!("expected a provider, and found {}", quote(word)),
+            hint,
+        );
+        return None;
+    }
+    if word == "all" {
+        return Some(ProviderSelector::All);
+    }
+    provider(word, entry.at, providers, mistakes).map(ProviderSelector::One)
+}
+
+/// Returns a provider that there is.
+pub(super) fn provider(
+    word: &str,
+    at: At,
+    providers: &[ProviderKey],
+    mistakes: &mut Mistakes,
+) -> Option<ProviderKey> {
+    if let Some(key) = providers.iter().find(|key| key.as_str() == word) {
+        return Some(key.clone());
+    }
+    let names = || providers.iter().map(ProviderKey::as_str);
+    let listed = names().collect::<Vec<_>>().join(", ");
+    let hint = match nearest(word, names()) {
+        Some(meant) => format!("did you mean \"{meant}\"? There are {listed}"),
+        None => format!("there are {listed}; a new one is declared under \"providers:\""),
+    };
+    mistakes.add(at, format!("unknown provider {}", quote(word)), hint);
+    None
+}
+
+fn is_window(word: &str) -> bool {
+    WINDOWS.contains(&word) || is_window_later(word)
+}
+
+struct Reader<'a> {
+    scope: &'a Scope,
+    context: &'a Context<'a>,
+    mistakes: &'a mut Mistakes,
+    budgets: Vec<BudgetSetting>,
+}
+
+impl Reader<'_> {
+    fn provider(&mut self, entry: &Entry, provider: &ProviderSelector) {
+        let entries = match &entry.value.kind {
+            Kind::Mapping(entries) if !entries.is_empty() => entries,
+            Kind::Mapping(_) | Kind::Nothing => {
+                let text = format!("the budget of {} has no limit", quote(&entry.key));
+                self.mistakes
+                    .add(entry.at, text, "write it behind the colon, such as 5M");
+                return;
+            }
+            Kind::List(_) => {
+                let text = "expected a number of tokens or a mapping, and found a list";
+                let hint = "several windows are written by name, such as \"total: 5M\"";
+                self.mistakes.add(entry.value.at, text, hint);
+                return;
+            }
+            Kind::Scalar(_) | Kind::Refused => {
+                if let Some(limit) = value::limit(entry, self.mistakes) {
+                    let block = Block::of([], &BUDGET, self.mistakes);
+                    let window = (Window::Total, entry.at);
+                    self.budget(entry, provider, window, limit, &block);
+                }
+                return;
+            }
+        };
+        let option = |entry: &Entry| BUDGET.has(&entry.key);
+        if entries.iter().any(like_window) && !entries.iter().any(option) {
+            for window in entries {
+                self.window(window, provider);
+            }
+            return;
+        }
+        let (windows, options): (Vec<_>, Vec<_>) =
+            entries.iter().partition(|entry| is_window(&entry.key));
+        for window in windows {
+            self.mistakes.add(
+                window.at,
+                format!("the window {} stands beside the options of one budget", quote(&window.key)),
+                "write either options (limit, cap, …) or windows by name, each with its own options",
+            );
+        }
+        let block = Block::of(options, &BUDGET, self.mistakes);
+        let window = match block.get("window") {
+            None => Some(Window::Total),
+            Some(window) => value::scalar(window, "total or run", self.mistakes)
+                .and_then(|scalar| read_window(&scalar.text, window.value.at, self.mistakes)),
+        };
+        if let Some(limit) = self.limit(entry, &block)
+            && let Some(window) = window
+        {
+            let place = block
+                .get("window")
+                .map_or(entry.at, |window| window.value.at);
+            self.budget(entry, provider, (window, place), limit, &block);
+        }
+    }
+
+    fn window(&mut self, entry: &Entry, provider: &ProviderSelector) {
+        let window = read_window(&entry.key, entry.at, self.mistakes);
+        let entries = match &entry.value.kind {
+            Kind::Mapping(entries) if !entries.is_empty() => entries.as_slice(),
+            Kind::Mapping(_) | Kind::Nothing | Kind::List(_) => {
+                self.mistakes.add(
+                    entry.at,
+                    format!("the window {} has no limit", quote(&entry.key)),
+                    "write it behind the colon, such as 5M",
+                );
+                return;
+            }
+            Kind::Scalar(_) | Kind::Refused => &[],
+        };
+        let block = Block::of(entries, &BUDGET, self.mistakes);
+        if let Some(inner) = block.get("window") {
+            self.mistakes.add(
+                inner.at,
+                "this budget has its window already in its name",
+                format!("take this line away; the window is {}", quote(&entry.key)),
+            );
+        }
+        let limit = match entries {
+            [] => value::limit(entry, self.mistakes),
+            _ => self.limit(entry, &block),
+        };
+        if let (Some(window), Some(limit)) = (window, limit) {
+            self.budget(entry, provider, (window, entry.at), limit, &block);
+        }
+    }
+
+    fn limit(&mut self, entry: &Entry, block: &Block<'_>) -> Option<Tokens> {
+        if let Some(limit) = block.get("limit") {
+            return value::limit(limit, self.mistakes);
+        }
+        self.mistakes.add(
+            entry.at,
+            format!("the budget {} has no limit", quote(&entry.key)),
+            "write \"limit:\" and a number of tokens under it, such as \"limit: 5M\"",
+        );
+        None
+    }
+
+    fn budget(
+        &mut self,
+        entry: &Entry,
+        provider: &ProviderSelector,
+        (window, window_at): (Window, At),
+        limit: Tokens,
+        block: &Block<'_>,
+    ) {
+        let mistakes = &mut *self.mistakes;
+        let key = BudgetKey::new(self.scope.clone(), provider.clone(), window)
+            .map_err(|error| {
+                let hint = "write total, or put the budget under a bottle";
+                mistakes.add(window_at, error.to_string(), hint);
+            })
+            .ok();
+        let word = |name| block.get(name);
+        let cap = word("cap").and_then(|entry| value::choice(entry, CAPS, mistakes));
+        let ceiling = word("ceiling").and_then(|entry| value::boolean(entry, mistakes));
+        let warn = word("warn").and_then(|entry| value::warn(entry, mistakes));
+        let policy = word("shutdown").and_then(|entry| value::choice(entry, POLICIES, mistakes));
+        let gate = word("gate").and_then(|entry| value::choice(entry, GATES, mistakes));
+        if cap == Some(Cap::Soft) {
+            let inert = [
+                word("ceiling").filter(|_| ceiling == Some(true)),
+                word("shutdown"),
+                word("gate"),
+            ];
+            for entry in inert.into_iter().flatten() {
+                mistakes.add(
+                    entry.at,
+                    format!(
+                        "{} does nothing in a soft budget, which only warns",
+                        quote(&entry.key)
+                    ),
+                    "take this line away, or make the budget hard",
+                );
+            }
+        }
+        self.budgets.extend(key.map(|key| BudgetSetting {
+            key,
+            limit,
+            cap: cap.unwrap_or_default(),
+            ceiling: ceiling.unwrap_or_default(),
+            warn: warn.unwrap_or_else(|| self.context.warn.to_vec()),
+            policy,
+            gate,
+            line: entry.at.line,
+        }));
+    }
+}
+
+/// Returns whether a key is a window, or was meant to be one and not an option.
+fn like_window(entry: &Entry) -> bool {
+    is_window(&entry.key)
+        || nearest(&entry.key, BUDGET.names()).is_none()
+            && nearest(&entry.key, WINDOWS.iter().copied()).is_some()
+}
+
+fn read_window(word: &str, at: At, mistakes: &mut Mistakes) -> Option<Window> {
+    match word.parse() {
+        Ok(window) => return Some(window),
+        Err(KeyError::WindowLater(_)) => {
+            not_yet(
+                at,
+                word,
+                "this version has the windows total and run",
+                mistakes,
+            );
+        }
+        Err(_) => {
+            let hint = match nearest(word, WINDOWS.iter().copied()) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => "a window is total or run".to_owned(),
+            };
+            mistakes.add(at, format!("{} is no window", quote(word)), hint);
+        }
+    }
+    None
+}

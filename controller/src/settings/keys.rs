@@ -1,0 +1,438 @@
+//! Owns the table of every key of the settings: what may be written where, and what of it only a
+//! later version takes. The reader refuses by it, and `docs/CONFIGURATION.md` is made of it.
+
+/// A mapping in the file whose keys are fixed.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// How a sentence names it, such as `a bottle`.
+    pub(super) name: &'static str,
+    /// Where it stands in the file.
+    pub(super) path: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// A key and all there is to say of it.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// What is written behind it.
+    pub(super) takes: &'static str,
+    /// What holds without it.
+    pub(super) default: &'static str,
+    pub(super) does: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    does: &'static str,
+) -> Key {
+    Key {
+        name,
+        takes,
+        default,
+        does,
+    }
+}
+
+pub(super) const TOP: Section = Section {
+    name: "the file",
+    path: "",
+    keys: &[
+        key(
+            "budget",
+            "budgets by provider",
+            "none",
+            "The host's budgets: all bottles together.",
+        ),
+        key(
+            "shutdown",
+            "`cutoff`",
+            "`cutoff`",
+            "What happens to a bottle whose budget is spent: its way to the provider is closed, its processes live on.",
+        ),
+        key(
+            "gate",
+            "`off` or `estimate`",
+            "`estimate`",
+            "How a call is let through. `estimate` sets the estimated cost of a call aside before it is sent; `off` lets it through while anything is left.",
+        ),
+        key(
+            "wait",
+            "time",
+            "`30s`",
+            "How long a call waits for others to end when the budget has room only without them; `0s` refuses at once.",
+        ),
+        key(
+            "drain",
+            "time",
+            "`10s`",
+            "How long the answer to a client that hung up is still read, to learn what it cost.",
+        ),
+        key(
+            "in_flight",
+            "`cut` or `finish`",
+            "`cut`",
+            "What happens to calls that are under way when their budget is spent.",
+        ),
+        key(
+            "warn",
+            "list of percentages",
+            "`[50, 80, 95]`",
+            "At which shares of a budget a warning is given, once each; `[]` for none. For all budgets that have no `warn` of their own.",
+        ),
+        key(
+            "timezone",
+            "name, such as `Europe/Berlin`",
+            "the host's",
+            "The time zone of the operator. Only its form is checked; windows of days and weeks, which will use it, are not in this version.",
+        ),
+        key(
+            "bottles",
+            "bottles by name",
+            "none",
+            "What holds for single bottles. A bottle that is not listed here can still run.",
+        ),
+        key(
+            "agents",
+            "agents by name",
+            "none",
+            "Budgets of agents, over all bottles that run one.",
+        ),
+        key(
+            "providers",
+            "providers by key",
+            "none",
+            "Changes to known providers, and new ones.",
+        ),
+        key(
+            "egress",
+            "the keys below",
+            "as below",
+            "The proxy that the bottles' calls go through.",
+        ),
+    ],
+};
+
+pub(super) const BUDGET: Section = Section {
+    name: "a budget",
+    path: "budget: PROVIDER",
+    keys: &[
+        key(
+            "limit",
+            "tokens",
+            "(required)",
+            "How many tokens may be spent.",
+        ),
+        key(
+            "window",
+            "`total` or `run`",
+            "`total`",
+            "Over which time: `total` for good; `run` starts anew with each launch, and is for bottles only.",
+        ),
+        key(
+            "cap",
+            "`hard` or `soft`",
+            "`hard`",
+            "`hard` refuses what does not fit; `soft` warns only.",
+        ),
+        key(
+            "ceiling",
+            "`true` or `false`",
+            "`false`",
+            "`true` makes it bind even where a nearer budget governs, so nothing below can promise more.",
+        ),
+        key(
+            "warn",
+            "list of percentages",
+            "the file's `warn`",
+            "At which shares of this budget a warning is given.",
+        ),
+        key(
+            "shutdown",
+            "`cutoff`",
+            "the file's `shutdown`",
+            "What happens to a bottle when this budget is spent.",
+        ),
+        key(
+            "gate",
+            "`off` or `estimate`",
+            "the file's `gate`",
+            "How this budget lets calls through.",
+        ),
+    ],
+};
+
+pub(super) const BOTTLE: Section = Section {
+    name: "a bottle",
+    path: "bottles: NAME",
+    keys: &[
+        key(
+            "parent",
+            "name",
+            "none",
+            "The bottle it extends: it spends from that one's budgets too, where it has none of its own.",
+        ),
+        key(
+            "parents",
+            "list of names",
+            "none",
+            "The same for several; of two, the last is the nearer.",
+        ),
+        key("agent", "name", "none", "The agent it runs."),
+        key(
+            "provider",
+            "provider",
+            "by host and path",
+            "Whose tokens its calls are, where host and path of a call leave more than one.",
+        ),
+        key(
+            "shutdown",
+            "`cutoff`",
+            "the budget's, then the file's",
+            "What happens to it when a budget that binds it is spent.",
+        ),
+        key(
+            "budget",
+            "budgets by provider",
+            "none",
+            "Its budgets: this bottle and those that extend it.",
+        ),
+    ],
+};
+
+pub(super) const AGENT: Section = Section {
+    name: "an agent",
+    path: "agents: NAME",
+    keys: &[key(
+        "budget",
+        "budgets by provider",
+        "(required)",
+        "Its budgets, over all bottles that run it.",
+    )],
+};
+
+pub(super) const PROVIDER: Section = Section {
+    name: "a provider",
+    path: "providers: KEY",
+    keys: &[
+        key(
+            "copies",
+            "known provider",
+            "(required for a new one)",
+            "Makes a new provider that speaks like a known one: a second account, a gateway, a model on this host.",
+        ),
+        key(
+            "upstream",
+            "`http://` or `https://` URL",
+            "the known one's",
+            "Where its calls go: host, perhaps a port and the beginning of the path.",
+        ),
+        key(
+            "credential",
+            "`env:NAME`, `file:PATH` or `passthrough`",
+            "`passthrough`",
+            "Where the controller takes the real key from, so that no bottle holds it. `passthrough`: the client sends its own login. A path begins with `/` or `~/`.",
+        ),
+        key(
+            "weights",
+            "the keys below",
+            "1 each",
+            "What a token of each kind counts in budgets.",
+        ),
+        key(
+            "include_usage",
+            "`true` or `false`",
+            "the known one's",
+            "Whether streamed chat requests may be made to ask for their usage.",
+        ),
+    ],
+};
+
+pub(super) const WEIGHTS: Section = Section {
+    name: "weights",
+    path: "providers: KEY: weights",
+    keys: &[
+        key(
+            "input",
+            "number",
+            "1",
+            "Input that was neither read from a cache nor written to one.",
+        ),
+        key(
+            "cache_read",
+            "number",
+            "1",
+            "Input read from the provider's cache.",
+        ),
+        key(
+            "cache_write",
+            "number",
+            "1",
+            "Input written to the provider's cache.",
+        ),
+        key("output", "number", "1", "Output, reasoning included."),
+    ],
+};
+
+pub(super) const EGRESS: Section = Section {
+    name: "egress",
+    path: "egress",
+    keys: &[
+        key(
+            "listen",
+            "address and port",
+            "`127.0.0.1:7717`",
+            "Where the proxy listens; port 0 takes any free one.",
+        ),
+        key(
+            "public",
+            "`true` or `false`",
+            "`false`",
+            "Must be `true` for an address that other machines can reach: what arrives there is not encrypted.",
+        ),
+        key(
+            "body_max",
+            "size",
+            "`33M`",
+            "The largest request body that is taken.",
+        ),
+        key(
+            "grace",
+            "time",
+            "`10s`",
+            "How long calls may still take when the controller is told to end.",
+        ),
+        key(
+            "connect_timeout",
+            "time",
+            "`10s`",
+            "How long reaching a provider may take, TLS included.",
+        ),
+        key(
+            "response_timeout",
+            "time",
+            "`10m`",
+            "How long a provider may take to begin its answer.",
+        ),
+        key(
+            "idle_timeout",
+            "time",
+            "`5m`",
+            "How long a provider may be silent in the middle of an answer.",
+        ),
+    ],
+};
+
+/// Every section, in the order they are told.
+pub(super) const SECTIONS: &[&Section] =
+    &[&TOP, &BUDGET, &BOTTLE, &AGENT, &PROVIDER, &WEIGHTS, &EGRESS];
+
+/// The windows that there are.
+pub(super) const WINDOWS: &[&str] = &["total", "run"];
+/// The first words of windows that a later version has.
+pub(super) const WINDOWS_LATER: &[&str] = &["hour", "day", "week", "month", "rolling", "block"];
+
+/// Keys that a later version has, whatever they stand under, and what each is for.
+pub(super) const KEYS_LATER: &[(&str, &str)] = &[
+    ("resets_at", "the hour at which a window turns"),
+    ("week_starts", "the day on which a week begins"),
+    ("per_call", "a limit of one call"),
+    ("floor", "the least output that the gate `exact` leaves"),
+    ("count_tokens", "asking the provider what a request costs"),
+    (
+        "unbounded",
+        "what the gate `exact` does with calls it cannot bound",
+    ),
+    ("freeze", "how a bottle is frozen"),
+    ("durable", "a freeze that outlives the host"),
+    ("auto_resume", "resuming what a budget froze"),
+    ("resume_command", "the command that goes on after a freeze"),
+    ("on_event", "a command that is run at events"),
+    ("hooks", "commands that freeze and kill"),
+    ("websocket", "metering of WebSockets"),
+    ("batches", "batches of calls"),
+    ("keep_calls", "how long single calls are kept"),
+];
+
+/// Values that a later version has: the key, the word, what it is for.
+pub(super) const VALUES_LATER: &[(&str, &str, &str)] = &[
+    (
+        "shutdown",
+        "freeze",
+        "the bottle's processes are stopped and can go on later",
+    ),
+    ("shutdown", "kill", "the bottle's processes are ended"),
+    (
+        "gate",
+        "exact",
+        "no call is let through that could cross the limit",
+    ),
+    (
+        "credential",
+        "command:…",
+        "the key is what a command prints",
+    ),
+];
+
+/// What people write who know another program, and what it is called here.
+const OTHER_WORDS: &[(&str, &str)] = &[
+    ("policy", "shutdown"),
+    ("extends", "parent"),
+    ("tokens", "limit"),
+    ("max", "limit"),
+    ("max_tokens", "limit"),
+    ("period", "window"),
+    ("url", "upstream"),
+    ("base_url", "upstream"),
+    ("key", "credential"),
+    ("api_key", "credential"),
+    ("tz", "timezone"),
+    ("port", "listen"),
+    ("address", "listen"),
+    ("persona", "agent"),
+    ("proxy", "egress"),
+    ("timeout", "response_timeout"),
+];
+
+impl Section {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name == name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    /// Returns the key that is called otherwise elsewhere.
+    pub(super) fn by_other_word(&self, word: &str) -> Option<&'static str> {
+        OTHER_WORDS
+            .iter()
+            .find(|(other, _)| *other == word)
+            .map(|(_, name)| *name)
+            .filter(|name| self.has(name))
+    }
+}
+
+/// Returns the section that has a key, where only one has it.
+pub(super) fn home_of(name: &str) -> Option<&'static Section> {
+    let mut homes = SECTIONS.iter().copied().filter(|section| section.has(name));
+    let home = homes.next()?;
+    homes.next().is_none().then_some(home)
+}
+
+/// Returns what a key of a later version is for.
+pub(super) fn later(name: &str) -> Option<&'static str> {
+    KEYS_LATER
+        .iter()
+        .find(|(later, _)| *later == name)
+        .map(|(_, what)| *what)
+}
+
+/// Returns whether a word names a window of a later version.
+pub(super) fn is_window_later(word: &str) -> bool {
+    word.split(' ')
+        .next()
+        .is_some_and(|first| WINDOWS_LATER.contains(&first))
+}
