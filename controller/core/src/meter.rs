@@ -21,12 +21,15 @@ mod openai_chat;
 mod openai_responses;
 mod quirks;
 mod sse;
+mod standings;
 mod step;
+mod usage_filter;
 
 pub use facts::Flowed;
 pub use framing::Framing;
 pub use quirks::Quirks;
 pub use step::Step;
+pub use usage_filter::UsageChunkFilter;
 
 use anthropic::Anthropic;
 use dialect::Dialect;
@@ -43,8 +46,8 @@ pub struct Meter {
     frames: Frames,
     scanner: Scanner,
     reader: Reader,
-    /// The event that ends the message has come.
-    has_held: bool,
+    /// The event that ends the message has come, and whether all before it were whole.
+    held: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -74,9 +77,7 @@ impl Meter {
     /// the request asked for, at least one.
     pub fn new(wire: Wire, framing: Option<Framing>, quirks: Quirks, choices: u32) -> Self {
         let (reader, root) = match wire {
-            Wire::AnthropicMessages => {
-                (Reader::Anthropic(Anthropic::default()), Anthropic::root())
-            }
+            Wire::AnthropicMessages => (Reader::Anthropic(Anthropic::default()), Anthropic::root()),
             Wire::OpenaiChat => (
                 Reader::OpenaiChat(OpenaiChat::new(quirks, choices)),
                 OpenaiChat::root(),
@@ -91,20 +92,21 @@ impl Meter {
             frames: Frames::new(framing),
             scanner: Scanner::new(root),
             reader,
-            has_held: false,
+            held: None,
         }
     }
 
     /// Reads the next bytes of the body, cut anywhere.
     pub fn read(&mut self, chunk: &[u8]) -> Step {
+        let was_between = self.at_boundary();
         let mut step = Step::default();
         with!(&mut self.reader, dialect => {
             self.frames.read(chunk, &mut self.scanner, dialect, &mut step);
         });
-        if self.has_held {
-            step.hold_at = None;
+        match (step.hold_at, self.held) {
+            (Some(at), None) => self.held = Some(at > 0 || was_between),
+            _ => step.hold_at = None,
         }
-        self.has_held |= step.hold_at.is_some();
         step
     }
 
@@ -170,37 +172,57 @@ impl Meter {
     /// They are empty where the provider has ended it, and `None` where nothing can end it: in
     /// the middle of a single document, and where the layout is not known.
     pub fn ending(&self, sentence: &str) -> Option<Vec<u8>> {
+        self.ending_of(sentence, true)
+    }
+
+    /// Returns the same for a client from whom all bytes from [`Step::hold_at`] on were held back.
+    ///
+    /// They are `None` too where the event that was held had begun in earlier bytes.
+    pub fn ending_before_held(&self, sentence: &str) -> Option<Vec<u8>> {
+        match self.held {
+            Some(false) => None,
+            Some(true) if matches!(self.frames, Frames::Json) => None,
+            Some(true) => self.ending_of(sentence, false),
+            None => self.ending_of(sentence, true),
+        }
+    }
+
+    fn ending_of(&self, sentence: &str, all: bool) -> Option<Vec<u8>> {
         match &self.frames {
-            Frames::Sse(sse) => Some(self.events(sentence, sse.line_end)),
-            Frames::Unknown(Some(Framing::Sse)) => Some(self.events(sentence, LineEnd::Lf)),
-            Frames::Unknown(Some(Framing::JsonArray)) => self.element(sentence, Some("[")),
-            Frames::JsonArray(array) => self.element(sentence, array.before_next()),
+            Frames::Sse(sse) => Some(self.events(sentence, all, sse.line_end)),
+            Frames::Unknown(Some(Framing::Sse)) => Some(self.events(sentence, all, LineEnd::Lf)),
+            Frames::Unknown(Some(Framing::JsonArray)) => self.element(sentence, all, Some("[")),
+            Frames::JsonArray(array) => self.element(sentence, all, array.before_next(all)),
             Frames::Json if self.scanner.is_closed() => Some(Vec::new()),
             Frames::Json | Frames::Unknown(_) | Frames::Opaque => None,
         }
     }
 
-    fn events(&self, sentence: &str, line_end: LineEnd) -> Vec<u8> {
+    fn events(&self, sentence: &str, all: bool, line_end: LineEnd) -> Vec<u8> {
         let names = Names {
             model: self.model(),
             response_id: self.response_id(),
         };
         match &self.reader {
-            Reader::Anthropic(dialect) => dialect.standing.ending(sentence, names, line_end),
-            Reader::OpenaiChat(dialect) => dialect.standing.ending(sentence, line_end),
-            Reader::OpenaiResponses(dialect) => dialect.standing.ending(sentence, names, line_end),
-            Reader::Gemini(dialect) => dialect.standing.event(sentence, line_end),
+            Reader::Anthropic(dialect) => {
+                dialect.standings.of(all).ending(sentence, names, line_end)
+            }
+            Reader::OpenaiChat(dialect) => dialect.standings.of(all).ending(sentence, line_end),
+            Reader::OpenaiResponses(dialect) => {
+                dialect.standings.of(all).ending(sentence, names, line_end)
+            }
+            Reader::Gemini(dialect) => dialect.standings.of(all).event(sentence, line_end),
         }
     }
 
-    fn element(&self, sentence: &str, before: Option<&str>) -> Option<Vec<u8>> {
-        match (&self.reader, before) {
-            (Reader::Gemini(dialect), Some(before)) => {
-                Some(dialect.standing.element(sentence, before))
-            }
-            (Reader::Gemini(_), None) => Some(Vec::new()),
-            _ => None,
-        }
+    fn element(&self, sentence: &str, all: bool, before: Option<&str>) -> Option<Vec<u8>> {
+        let Reader::Gemini(dialect) = &self.reader else {
+            return None;
+        };
+        Some(match before {
+            Some(before) => dialect.standings.of(all).element(sentence, before),
+            None => Vec::new(),
+        })
     }
 
     fn facts(&self) -> &Facts {

@@ -5,10 +5,11 @@
 
 use bb_proto::usage::Usage;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, add, count, keep_name};
 use super::field::Field;
 use super::json::{Node, Sink, Value};
+use super::standings::Standings;
 use crate::ending::anthropic::{Block, Standing};
 
 /// The most other models kept apart; what is beyond is added to the last.
@@ -207,9 +208,7 @@ pub(super) struct Anthropic {
     facts: Facts,
     others: Vec<(String, Usage)>,
     document: Document,
-    /// Where the stream stands after the last whole document, and at the last boundary.
-    now: Standing,
-    pub(super) standing: Standing,
+    pub(super) standings: Standings<Standing>,
 }
 
 impl Anthropic {
@@ -328,6 +327,47 @@ impl Sink for Anthropic {
     }
 }
 
+impl Documents for Anthropic {
+    fn open(&mut self) {
+        self.document = Document::default();
+    }
+
+    fn close(&mut self, event: &[u8]) -> bool {
+        let mut kind = self.document.kind.unwrap_or(Kind::of(event));
+        if self.document.error {
+            kind = Kind::Error;
+        }
+        self.commit_usage();
+        match kind {
+            Kind::MessageStart => self.standings.now.start(),
+            Kind::BlockStart => self.standings.now.open(Block {
+                index: self.document.index,
+                is_text: self.document.is_text_block,
+            }),
+            Kind::BlockStop => self.standings.now.close(self.document.index),
+            Kind::MessageStop | Kind::Message => {
+                self.facts.complete = !self.facts.failed;
+                self.standings.now.end();
+            }
+            Kind::Error => {
+                self.facts.failed = true;
+                self.facts.complete = false;
+                self.standings.now.end();
+            }
+            Kind::Other => {}
+        }
+        matches!(kind, Kind::MessageStop | Kind::Message | Kind::Error)
+    }
+
+    fn reach_boundary(&mut self) {
+        self.standings.rest();
+    }
+
+    fn end_message(&mut self) {
+        self.standings.end();
+    }
+}
+
 impl Dialect for Anthropic {
     fn root() -> &'static Node {
         &ROOT
@@ -341,50 +381,11 @@ impl Dialect for Anthropic {
         self.facts.streamed = streamed;
     }
 
-    fn open(&mut self) {
-        self.document = Document::default();
-    }
-
-    fn close(&mut self, event: &[u8]) -> bool {
-        let mut kind = self.document.kind.unwrap_or(Kind::of(event));
-        if self.document.error {
-            kind = Kind::Error;
-        }
-        self.commit_usage();
-        match kind {
-            Kind::MessageStart => self.now.start(),
-            Kind::BlockStart => self.now.open(Block {
-                index: self.document.index,
-                is_text: self.document.is_text_block,
-            }),
-            Kind::BlockStop => self.now.close(self.document.index),
-            Kind::MessageStop | Kind::Message => {
-                self.facts.complete = !self.facts.failed;
-                self.now.end();
-            }
-            Kind::Error => {
-                self.facts.failed = true;
-                self.facts.complete = false;
-                self.now.end();
-            }
-            Kind::Other => {}
-        }
-        matches!(kind, Kind::MessageStop | Kind::Message | Kind::Error)
-    }
-
-    fn done(&mut self) -> bool {
-        false
-    }
-
     fn cut(&mut self) {
         self.facts.complete = false;
         if self.document.usage_closed {
             self.commit_usage();
         }
-    }
-
-    fn rest(&mut self) {
-        self.standing = self.now;
     }
 }
 

@@ -76,10 +76,11 @@ impl Frames {
             Self::Json => {
                 if let Some(behind) = scanner.feed(rest, dialect) {
                     if dialect.close(b"") {
+                        dialect.end_message();
                         inner.hold();
                     }
                     inner.boundary = Some(rest.len().saturating_sub(behind.len()));
-                    dialect.rest();
+                    dialect.reach_boundary();
                 }
             }
             Self::Unknown(_) | Self::Opaque => {}
@@ -120,7 +121,7 @@ impl Frames {
     /// Returns whether the bytes so far end between two documents.
     pub(super) fn is_between(&self, scanner: &Scanner) -> bool {
         match self {
-            Self::Unknown(hint) => hint.is_some(),
+            Self::Unknown(hint) => matches!(hint, Some(Framing::Sse | Framing::JsonArray)),
             Self::Sse(sse) => sse.is_between(),
             Self::JsonArray(array) => array.is_between(),
             Self::Json => scanner.is_closed(),

@@ -5,10 +5,11 @@
 use bb_proto::usage::Usage;
 
 use super::choices::Choices;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, Flowed, add, count, keep_name};
 use super::field::Field;
 use super::json::{Node, Sink, Value};
+use super::standings::Standings;
 use crate::ending::gemini::Standing;
 
 type Key = (&'static str, Node);
@@ -143,8 +144,7 @@ pub(super) struct Gemini {
     choices: Choices,
     is_blocked: bool,
     document: Document,
-    now: Standing,
-    pub(super) standing: Standing,
+    pub(super) standings: Standings<Standing>,
 }
 
 impl Gemini {
@@ -154,8 +154,7 @@ impl Gemini {
             choices: Choices::new(choices),
             is_blocked: false,
             document: Document::default(),
-            now: Standing::default(),
-            standing: Standing::default(),
+            standings: Standings::default(),
         }
     }
 
@@ -201,7 +200,7 @@ impl Sink for Gemini {
             }
             Field::Part => self.end_part(),
             Field::Error => self.document.error = true,
-            Field::Envelope => self.now.wrap(),
+            Field::Envelope => self.standings.now.wrap(),
             _ => {}
         }
     }
@@ -250,6 +249,35 @@ impl Sink for Gemini {
     }
 }
 
+impl Documents for Gemini {
+    fn open(&mut self) {
+        self.end_part();
+        self.document = Document::default();
+    }
+
+    fn close(&mut self, _event: &[u8]) -> bool {
+        let has_usage = self.commit_usage();
+        let document = &self.document;
+        self.is_blocked |= document.is_blocked;
+        self.facts.failed |= document.error;
+        let whole = has_usage && !self.facts.streamed;
+        let ended = whole || self.is_blocked || self.choices.all_ended();
+        self.facts.complete = ended && !self.facts.failed;
+        if document.error || ended {
+            self.standings.now.end();
+        }
+        document.error || (has_usage && ended)
+    }
+
+    fn reach_boundary(&mut self) {
+        self.standings.rest();
+    }
+
+    fn end_message(&mut self) {
+        self.standings.end();
+    }
+}
+
 impl Dialect for Gemini {
     fn root() -> &'static Node {
         &ROOT
@@ -263,37 +291,11 @@ impl Dialect for Gemini {
         self.facts.streamed = streamed;
     }
 
-    fn open(&mut self) {
-        self.end_part();
-        self.document = Document::default();
-    }
-
-    fn close(&mut self, _event: &[u8]) -> bool {
-        let has_usage = self.commit_usage();
-        let document = &self.document;
-        self.is_blocked |= document.is_blocked;
-        self.facts.failed |= document.error;
-        let ended = self.is_blocked || self.choices.all_ended();
-        self.facts.complete = ended && !self.facts.failed;
-        if document.error || ended {
-            self.now.end();
-        }
-        document.error || (has_usage && ended)
-    }
-
-    fn done(&mut self) -> bool {
-        false
-    }
-
     fn cut(&mut self) {
         self.facts.complete = false;
         if self.document.usage_closed {
             self.commit_usage();
         }
-    }
-
-    fn rest(&mut self) {
-        self.standing = self.now;
     }
 }
 

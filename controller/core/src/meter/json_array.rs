@@ -1,6 +1,6 @@
 //! One JSON array of chunks, each of them a document.
 
-use super::dialect::Dialect;
+use super::dialect::Documents;
 use super::json::Scanner;
 use super::step::Step;
 
@@ -24,6 +24,8 @@ pub(super) struct JsonArray {
     place: Place,
     /// The last place that was no chunk's inside.
     boundary: Place,
+    /// That before the chunk that ends the message.
+    before_end: Option<Place>,
 }
 
 impl JsonArray {
@@ -31,6 +33,7 @@ impl JsonArray {
         Self {
             place: Place::Before,
             boundary: Place::Before,
+            before_end: None,
         }
     }
 
@@ -39,9 +42,12 @@ impl JsonArray {
         !matches!(self.place, Place::Inside | Place::Broken)
     }
 
-    /// Returns what must precede another chunk at the last boundary; `None` behind the end.
-    pub(super) fn before_next(&self) -> Option<&'static str> {
-        match self.boundary {
+    /// Returns what must precede another chunk; `None` behind the end.
+    ///
+    /// It follows the last boundary, or with `all` unset the one before the end of the message.
+    pub(super) fn before_next(&self, all: bool) -> Option<&'static str> {
+        let before_end = self.before_end.unwrap_or(self.boundary);
+        match if all { self.boundary } else { before_end } {
             Place::Before => Some("["),
             Place::Behind => Some(","),
             Place::Opened | Place::Comma => Some(""),
@@ -49,7 +55,7 @@ impl JsonArray {
         }
     }
 
-    pub(super) fn read<D: Dialect>(
+    pub(super) fn read<D: Documents>(
         &mut self,
         chunk: &[u8],
         scanner: &mut Scanner,
@@ -66,6 +72,8 @@ impl JsonArray {
                     return;
                 };
                 if dialect.close(b"") {
+                    dialect.end_message();
+                    self.before_end.get_or_insert(self.boundary);
                     step.hold();
                 }
                 rest = left;
@@ -96,7 +104,7 @@ impl JsonArray {
         }
     }
 
-    fn stand<D: Dialect>(
+    fn stand<D: Documents>(
         &mut self,
         place: Place,
         chunk: &[u8],
@@ -107,6 +115,6 @@ impl JsonArray {
         self.place = place;
         self.boundary = place;
         step.boundary = Some(chunk.len().saturating_sub(rest.len()));
-        dialect.rest();
+        dialect.reach_boundary();
     }
 }

@@ -6,11 +6,12 @@
 use bb_proto::usage::Usage;
 
 use super::choices::Choices;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, Flowed, add, count, keep_name};
 use super::field::Field;
 use super::json::{Node, Sink, Value};
 use super::quirks::Quirks;
+use super::standings::Standings;
 use crate::ending::openai_chat::Standing;
 
 type Key = (&'static str, Node);
@@ -252,8 +253,7 @@ pub(super) struct OpenaiChat {
     /// A chunk is still to come that has the usage.
     awaits_usage: bool,
     document: Document,
-    now: Standing,
-    pub(super) standing: Standing,
+    pub(super) standings: Standings<Standing>,
 }
 
 impl OpenaiChat {
@@ -264,8 +264,7 @@ impl OpenaiChat {
             choices: Choices::new(choices),
             awaits_usage: false,
             document: Document::default(),
-            now: Standing::default(),
-            standing: Standing::default(),
+            standings: Standings::default(),
         }
     }
 
@@ -364,19 +363,7 @@ impl Sink for OpenaiChat {
     }
 }
 
-impl Dialect for OpenaiChat {
-    fn root() -> &'static Node {
-        &ROOT
-    }
-
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn set_streamed(&mut self, streamed: bool) {
-        self.facts.streamed = streamed;
-    }
-
+impl Documents for OpenaiChat {
     fn open(&mut self) {
         self.facts.flowed = self.flowed();
         self.document = Document::default();
@@ -391,15 +378,37 @@ impl Dialect for OpenaiChat {
         let ended = whole || (self.choices.all_ended() && !self.awaits_usage);
         self.facts.complete = ended && !self.facts.failed;
         if document.error {
-            self.now.end();
+            self.standings.now.end();
         }
         document.error || whole || (has_usage && ended)
     }
 
     fn done(&mut self) -> bool {
         self.facts.complete = !self.facts.failed;
-        self.now.end();
+        self.standings.now.end();
         true
+    }
+
+    fn reach_boundary(&mut self) {
+        self.standings.rest();
+    }
+
+    fn end_message(&mut self) {
+        self.standings.end();
+    }
+}
+
+impl Dialect for OpenaiChat {
+    fn root() -> &'static Node {
+        &ROOT
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn set_streamed(&mut self, streamed: bool) {
+        self.facts.streamed = streamed;
     }
 
     fn cut(&mut self) {
@@ -407,9 +416,5 @@ impl Dialect for OpenaiChat {
         if self.document.usage_closed {
             self.commit_usage();
         }
-    }
-
-    fn rest(&mut self) {
-        self.standing = self.now;
     }
 }

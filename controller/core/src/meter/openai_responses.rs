@@ -5,10 +5,11 @@
 
 use bb_proto::usage::Usage;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, Flowed, count, keep_name};
 use super::field::Field;
 use super::json::{Node, Sink, Value};
+use super::standings::Standings;
 use crate::ending::openai_responses::Standing;
 
 type Key = (&'static str, Node);
@@ -143,8 +144,7 @@ impl Document {
 pub(super) struct OpenaiResponses {
     facts: Facts,
     document: Document,
-    now: Standing,
-    pub(super) standing: Standing,
+    pub(super) standings: Standings<Standing>,
 }
 
 impl OpenaiResponses {
@@ -230,19 +230,7 @@ impl Sink for OpenaiResponses {
     }
 }
 
-impl Dialect for OpenaiResponses {
-    fn root() -> &'static Node {
-        &ROOT
-    }
-
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn set_streamed(&mut self, streamed: bool) {
-        self.facts.streamed = streamed;
-    }
-
+impl Documents for OpenaiResponses {
     fn open(&mut self) {
         self.facts.flowed = self.flowed();
         self.document = Document::default();
@@ -261,7 +249,7 @@ impl Dialect for OpenaiResponses {
             end = End::Failed;
         }
         if self.facts.streamed {
-            self.now.pass(document.sequence);
+            self.standings.now.pass(document.sequence);
         }
         match end {
             End::None => return false,
@@ -272,12 +260,30 @@ impl Dialect for OpenaiResponses {
                 self.facts.complete = false;
             }
         }
-        self.now.end();
+        self.standings.now.end();
         true
     }
 
-    fn done(&mut self) -> bool {
-        false
+    fn reach_boundary(&mut self) {
+        self.standings.rest();
+    }
+
+    fn end_message(&mut self) {
+        self.standings.end();
+    }
+}
+
+impl Dialect for OpenaiResponses {
+    fn root() -> &'static Node {
+        &ROOT
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn set_streamed(&mut self, streamed: bool) {
+        self.facts.streamed = streamed;
     }
 
     fn cut(&mut self) {
@@ -285,9 +291,5 @@ impl Dialect for OpenaiResponses {
         if self.document.usage_closed {
             self.commit_usage();
         }
-    }
-
-    fn rest(&mut self) {
-        self.standing = self.now;
     }
 }

@@ -5,7 +5,7 @@
 
 use memchr::memchr2;
 
-use super::dialect::Dialect;
+use super::dialect::Documents;
 use super::json::Scanner;
 use super::step::Step;
 use crate::ending::LineEnd;
@@ -82,7 +82,7 @@ impl Sse {
         self.has_data && !scanner.is_closed() && !scanner.is_broken()
     }
 
-    pub(super) fn read<D: Dialect>(
+    pub(super) fn read<D: Documents>(
         &mut self,
         chunk: &[u8],
         scanner: &mut Scanner,
@@ -196,7 +196,7 @@ impl Sse {
         behind
     }
 
-    fn begin_content<D: Dialect>(&mut self, of: Of, scanner: &mut Scanner, dialect: &mut D) {
+    fn begin_content<D: Documents>(&mut self, of: Of, scanner: &mut Scanner, dialect: &mut D) {
         self.line = Line::Inside(of);
         match of {
             Of::Data if self.has_data => {
@@ -214,7 +214,7 @@ impl Sse {
         }
     }
 
-    fn content<D: Dialect>(
+    fn content<D: Documents>(
         &mut self,
         of: Of,
         content: &[u8],
@@ -227,6 +227,7 @@ impl Sse {
                 if scanner.feed(content, dialect).is_some() {
                     let name = self.name.get(..self.name_len).unwrap_or_default();
                     if dialect.close(name) {
+                        dialect.end_message();
                         step.hold();
                     }
                 }
@@ -245,7 +246,7 @@ impl Sse {
         }
     }
 
-    fn look_for_done<D: Dialect>(&mut self, content: &[u8], dialect: &mut D, step: &mut Step) {
+    fn look_for_done<D: Documents>(&mut self, content: &[u8], dialect: &mut D, step: &mut Step) {
         let Some(seen) = self.done else { return };
         let wanted = DONE.get(seen..).unwrap_or_default();
         let common = wanted.iter().zip(content).take_while(|(a, b)| a == b);
@@ -253,6 +254,7 @@ impl Sse {
         if common == wanted.len() {
             self.done = None;
             if dialect.done() {
+                dialect.end_message();
                 step.hold();
             }
         } else if common == content.len() {
@@ -262,7 +264,7 @@ impl Sse {
         }
     }
 
-    fn end_event<D: Dialect>(
+    fn end_event<D: Documents>(
         &mut self,
         chunk: &[u8],
         rest: &[u8],
@@ -273,6 +275,6 @@ impl Sse {
         self.has_data = false;
         self.name_len = 0;
         step.boundary = Some(chunk.len().saturating_sub(rest.len()));
-        dialect.rest();
+        dialect.reach_boundary();
     }
 }
