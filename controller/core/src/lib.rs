@@ -9,6 +9,7 @@ mod ending;
 pub mod estimate;
 pub mod meter;
 pub mod provider;
+pub mod recipe;
 pub mod refusal;
 pub mod request;
 pub mod weights;
