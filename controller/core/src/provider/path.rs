@@ -57,7 +57,7 @@ fn is_plain(path: &str) -> bool {
     rest.bytes().all(plain_byte)
         && rest
             .split('/')
-            .all(|segment| !segment.is_empty() && segment.bytes().any(|byte| byte != b'.'))
+            .all(|segment| segment.bytes().any(|byte| byte != b'.'))
 }
 
 fn matches(row: &ProviderRow, pattern: &str, path: &str) -> bool {

@@ -291,6 +291,17 @@ fn input_that_the_body_does_not_hold_is_seen() {
 }
 
 #[test]
+fn an_image_hidden_behind_more_than_is_looked_through_counts_as_elsewhere() {
+    let body = |bytes: usize, url: &str| {
+        let before = "[],".repeat(bytes / 3);
+        format!(r#"{{"messages":[{{"image_url":{{"x":[{before}1],"url":"{url}"}}}}]}}"#)
+    };
+    assert!(!chat(&body(100_000, "data:image/png;base64,AA")).stored_input);
+    assert!(chat(&body(100_000, "https://a")).stored_input);
+    assert!(chat(&body(300_000, "data:image/png;base64,AA")).stored_input);
+}
+
+#[test]
 fn tools_that_the_provider_runs_are_told_from_the_clients_own() {
     let lines = [
         (Wire::AnthropicMessages, r#"{"name":"a"}"#, false),
