@@ -189,7 +189,7 @@ impl Meter {
 
     fn ending_of(&self, sentence: &str, all: bool) -> Option<Vec<u8>> {
         match &self.frames {
-            Frames::Sse(sse) => Some(self.events(sentence, all, sse.line_end)),
+            Frames::Sse(sse) => Some(self.events(sentence, all, sse.line_end())),
             Frames::Unknown(Some(Framing::Sse)) => Some(self.events(sentence, all, LineEnd::Lf)),
             Frames::Unknown(Some(Framing::JsonArray)) => self.element(sentence, all, Some("[")),
             Frames::JsonArray(array) => self.element(sentence, all, array.before_next(all)),
@@ -229,3 +229,7 @@ impl Meter {
         with!(&self.reader, dialect => dialect.facts())
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "sums of small offsets")]
+mod tests;

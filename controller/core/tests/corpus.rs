@@ -6,6 +6,12 @@
     clippy::disallowed_methods,
     reason = "the recordings lie outside the package, where the environment says"
 )]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may fail, and says what it did"
+)]
 
 use std::path::Path;
 

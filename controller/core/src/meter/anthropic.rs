@@ -157,6 +157,17 @@ enum Pass {
     Other,
 }
 
+impl Pass {
+    fn of(kind: &[u8]) -> Self {
+        match kind {
+            b"message" => Self::Message,
+            b"compaction" => Self::Compaction,
+            b"advisor_message" => Self::Advisor,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Kind {
     #[default]
@@ -183,6 +194,77 @@ impl Kind {
     }
 }
 
+/// The passes of one usage object.
+#[derive(Debug, Default)]
+struct Passes {
+    /// The pass that is read, if one is.
+    current: Option<Counts>,
+    kind: Pass,
+    model: Option<String>,
+    count: u32,
+    has_compaction: bool,
+    sum: Usage,
+    others: Vec<(String, Usage)>,
+}
+
+impl Passes {
+    fn begin(&mut self) {
+        self.current = Some(Counts::default());
+        self.kind = Pass::Other;
+        self.model = None;
+    }
+
+    fn end(&mut self) {
+        let Some(counts) = self.current.take() else {
+            return;
+        };
+        let usage = counts.usage();
+        self.count = self.count.saturating_add(1);
+        match self.kind {
+            Pass::Compaction | Pass::Message => {
+                self.has_compaction |= self.kind == Pass::Compaction;
+                self.sum = sum(self.sum, usage);
+            }
+            Pass::Advisor => {
+                add_other(
+                    &mut self.others,
+                    self.model.take().unwrap_or_default(),
+                    usage,
+                );
+            }
+            Pass::Other => {}
+        }
+    }
+}
+
+/// A usage object as far as it was read.
+#[derive(Debug, Default)]
+struct Stated {
+    counts: Counts,
+    passes: Passes,
+    is_whole: bool,
+}
+
+impl Stated {
+    fn set(&mut self, field: Field, value: Value<'_>) {
+        match &mut self.passes.current {
+            Some(pass) => pass.set(field, value),
+            None => self.counts.set(field, value),
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let usage = self.counts.usage();
+        if !self.passes.has_compaction {
+            return usage;
+        }
+        Usage {
+            reasoning: self.passes.sum.reasoning.or(usage.reasoning),
+            ..self.passes.sum
+        }
+    }
+}
+
 /// What one document has said so far.
 #[derive(Debug, Default)]
 struct Document {
@@ -190,16 +272,15 @@ struct Document {
     index: Option<u64>,
     is_text_block: bool,
     error: bool,
-    counts: Counts,
-    usage_closed: bool,
-    /// The pass that is read, if one is.
-    pass: Option<Counts>,
-    pass_kind: Pass,
-    pass_model: Option<String>,
-    passes: u32,
-    compacted: bool,
-    summed: Usage,
-    others: Vec<(String, Usage)>,
+    stated: Option<Stated>,
+}
+
+impl Document {
+    fn passes(&mut self, change: impl FnOnce(&mut Passes)) {
+        if let Some(stated) = &mut self.stated {
+            change(&mut stated.passes);
+        }
+    }
 }
 
 /// The reader of Anthropic Messages.
@@ -216,35 +297,11 @@ impl Anthropic {
         &self.others
     }
 
-    fn end_pass(&mut self) {
-        let document = &mut self.document;
-        let Some(counts) = document.pass.take() else {
+    fn commit_usage(&mut self) {
+        let Some(stated) = self.document.stated.take() else {
             return;
         };
-        let usage = counts.usage();
-        document.passes = document.passes.saturating_add(1);
-        match document.pass_kind {
-            Pass::Compaction | Pass::Message => {
-                document.compacted |= document.pass_kind == Pass::Compaction;
-                document.summed = sum(document.summed, usage);
-            }
-            Pass::Advisor => {
-                let model = document.pass_model.take().unwrap_or_default();
-                add_other(&mut document.others, model, usage);
-            }
-            Pass::Other => {}
-        }
-    }
-
-    fn commit_usage(&mut self) {
-        let document = &mut self.document;
-        let mut usage = document.counts.usage();
-        if document.compacted {
-            usage = Usage {
-                reasoning: document.summed.reasoning.or(usage.reasoning),
-                ..document.summed
-            };
-        }
+        let usage = stated.usage();
         let known = self.facts.usage;
         self.facts.usage = Usage {
             input: usage.input.or(known.input),
@@ -253,32 +310,17 @@ impl Anthropic {
             output: usage.output.or(known.output),
             reasoning: usage.reasoning.or(known.reasoning),
         };
-        if document.passes > 0 {
-            self.others = std::mem::take(&mut document.others);
+        if stated.passes.count > 0 {
+            self.others = stated.passes.others;
         }
-    }
-
-    fn reset_usage(&mut self) {
-        let document = &mut self.document;
-        document.counts = Counts::default();
-        document.usage_closed = false;
-        document.pass = None;
-        document.passes = 0;
-        document.compacted = false;
-        document.summed = Usage::default();
-        document.others.clear();
     }
 }
 
 impl Sink for Anthropic {
     fn begin(&mut self, field: Field) {
         match field {
-            Field::Usage => self.reset_usage(),
-            Field::Iteration => {
-                self.document.pass = Some(Counts::default());
-                self.document.pass_kind = Pass::Other;
-                self.document.pass_model = None;
-            }
+            Field::Usage => self.document.stated = Some(Stated::default()),
+            Field::Iteration => self.document.passes(Passes::begin),
             Field::Error => self.document.error = true,
             _ => {}
         }
@@ -286,8 +328,12 @@ impl Sink for Anthropic {
 
     fn end(&mut self, field: Field) {
         match field {
-            Field::Usage => self.document.usage_closed = true,
-            Field::Iteration => self.end_pass(),
+            Field::Usage => {
+                if let Some(stated) = &mut self.document.stated {
+                    stated.is_whole = true;
+                }
+            }
+            Field::Iteration => self.document.passes(Passes::end),
             _ => {}
         }
     }
@@ -301,20 +347,18 @@ impl Sink for Anthropic {
             (Field::Id, _) => keep_name(&mut self.facts.response_id, value),
             (Field::Model, _) => keep_name(&mut self.facts.model, value),
             (Field::Error, _) => document.error = value != Value::Null,
-            (Field::Usage, _) => self.reset_usage(),
+            (Field::Usage, _) => document.stated = None,
             (Field::IterationKind, Value::Text(kind)) => {
-                document.pass_kind = match kind {
-                    b"message" => Pass::Message,
-                    b"compaction" => Pass::Compaction,
-                    b"advisor_message" => Pass::Advisor,
-                    _ => Pass::Other,
-                };
+                document.passes(|passes| passes.kind = Pass::of(kind));
             }
-            (Field::IterationModel, _) => keep_name(&mut document.pass_model, value),
-            _ => match &mut document.pass {
-                Some(pass) => pass.set(field, value),
-                None => document.counts.set(field, value),
-            },
+            (Field::IterationModel, _) => {
+                document.passes(|passes| keep_name(&mut passes.model, value));
+            }
+            _ => {
+                if let Some(stated) = &mut document.stated {
+                    stated.set(field, value);
+                }
+            }
         }
     }
 
@@ -383,7 +427,12 @@ impl Dialect for Anthropic {
 
     fn cut(&mut self) {
         self.facts.complete = false;
-        if self.document.usage_closed {
+        if self
+            .document
+            .stated
+            .as_ref()
+            .is_some_and(|stated| stated.is_whole)
+        {
             self.commit_usage();
         }
     }

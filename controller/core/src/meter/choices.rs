@@ -18,14 +18,23 @@ impl Choices {
         }
     }
 
-    /// Marks a choice as ended; one without a number is the first.
-    pub(super) fn end(&mut self, index: Option<u64>) {
-        let index = u32::try_from(index.unwrap_or(0)).unwrap_or(u32::MAX);
-        self.ended |= 1_u128.checked_shl(index).unwrap_or(0);
+    /// Takes note of a choice; one without a number is the first.
+    pub(super) fn note(&mut self, choice: Choice) {
+        if choice.has_ended {
+            let index = u32::try_from(choice.index.unwrap_or(0)).unwrap_or(u32::MAX);
+            self.ended |= 1_u128.checked_shl(index).unwrap_or(0);
+        }
     }
 
     /// Returns whether every choice has ended.
     pub(super) fn all_ended(self) -> bool {
         self.ended.count_ones() >= self.asked
     }
+}
+
+/// One choice as it is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Choice {
+    pub(super) index: Option<u64>,
+    pub(super) has_ended: bool,
 }

@@ -4,7 +4,7 @@
 
 use bb_proto::usage::Usage;
 
-use super::choices::Choices;
+use super::choices::{Choice, Choices};
 use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, Flowed, add, count, keep_name};
 use super::field::Field;
@@ -129,12 +129,17 @@ impl Stated {
 struct Document {
     stated: Option<Stated>,
     usage_closed: bool,
-    choice_index: Option<u64>,
-    choice_ended: bool,
+    choice: Choice,
     is_blocked: bool,
     error: bool,
+    part: Part,
+}
+
+/// One part of a candidate as it is read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
     is_thought: bool,
-    part: u64,
+    bytes: u64,
 }
 
 /// The reader of Gemini.
@@ -160,19 +165,18 @@ impl Gemini {
 
     pub(super) fn flowed(&self) -> Flowed {
         let mut flowed = self.facts.flowed;
-        let slot = if self.document.is_thought {
+        let slot = if self.document.part.is_thought {
             &mut flowed.reasoning
         } else {
             &mut flowed.text
         };
-        *slot = slot.saturating_add(self.document.part);
+        *slot = slot.saturating_add(self.document.part.bytes);
         flowed
     }
 
     fn end_part(&mut self) {
         self.facts.flowed = self.flowed();
-        self.document.part = 0;
-        self.document.is_thought = false;
+        self.document.part = Part::default();
     }
 
     fn commit_usage(&mut self) -> bool {
@@ -194,10 +198,7 @@ impl Sink for Gemini {
                 self.document.stated = Some(Stated::default());
                 self.document.usage_closed = false;
             }
-            Field::Choice => {
-                self.document.choice_index = None;
-                self.document.choice_ended = false;
-            }
+            Field::Choice => self.document.choice = Choice::default(),
             Field::Part => self.end_part(),
             Field::Error => self.document.error = true,
             Field::Envelope => self.standings.now.wrap(),
@@ -208,9 +209,7 @@ impl Sink for Gemini {
     fn end(&mut self, field: Field) {
         match field {
             Field::Usage => self.document.usage_closed = true,
-            Field::Choice if self.document.choice_ended => {
-                self.choices.end(self.document.choice_index);
-            }
+            Field::Choice => self.choices.note(self.document.choice),
             Field::Part => self.end_part(),
             _ => {}
         }
@@ -220,10 +219,10 @@ impl Sink for Gemini {
         let document = &mut self.document;
         match field {
             Field::Usage => document.stated = None,
-            Field::ChoiceIndex => document.choice_index = count(value),
-            Field::Finish => document.choice_ended = is_reason(value),
+            Field::ChoiceIndex => document.choice.index = count(value),
+            Field::Finish => document.choice.has_ended = is_reason(value),
             Field::Blocked => document.is_blocked = is_reason(value),
-            Field::Thought => document.is_thought = value == Value::Bool(true),
+            Field::Thought => document.part.is_thought = value == Value::Bool(true),
             Field::Error => document.error = value != Value::Null,
             Field::Id => keep_name(&mut self.facts.response_id, value),
             Field::Model => keep_name(&mut self.facts.model, value),
@@ -245,7 +244,8 @@ impl Sink for Gemini {
     }
 
     fn flow(&mut self, _field: Field, bytes: u64) {
-        self.document.part = self.document.part.saturating_add(bytes);
+        let part = &mut self.document.part;
+        part.bytes = part.bytes.saturating_add(bytes);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bb_proto::usage::Usage;
 
-use super::choices::Choices;
+use super::choices::{Choice, Choices};
 use super::dialect::{Dialect, Documents};
 use super::facts::{Facts, Flowed, add, count, keep_name};
 use super::field::Field;
@@ -225,23 +225,56 @@ fn uncached(prompt: u64, read: Option<u64>, write: Option<u64>) -> u64 {
         .unwrap_or(prompt)
 }
 
+/// How far a usage object has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Progress {
+    #[default]
+    Absent,
+    /// It is there and null: another chunk will have it.
+    Null,
+    Open,
+    Whole,
+}
+
+/// One place for a usage object.
+#[derive(Debug, Default)]
+struct Slot {
+    progress: Progress,
+    stated: Stated,
+}
+
+impl Slot {
+    fn open(&mut self) {
+        self.progress = Progress::Open;
+        self.stated = Stated::default();
+    }
+
+    fn whole(&self) -> Option<Stated> {
+        (self.progress == Progress::Whole).then_some(self.stated)
+    }
+}
+
 /// What one document has said so far.
 #[derive(Debug, Default)]
 struct Document {
-    stated: Stated,
-    has_usage: bool,
-    /// `usage` is there and null: another chunk will have it.
-    defers_usage: bool,
-    usage_closed: bool,
-    again: Stated,
-    has_again: bool,
+    usage: Slot,
+    usage_again: Slot,
+    choice: Choice,
     has_choices: bool,
-    choice_index: Option<u64>,
-    choice_ended: bool,
     error: bool,
-    in_again: bool,
     thinking: u64,
     thinking_again: u64,
+}
+
+impl Document {
+    fn clear(&mut self) {
+        self.usage.progress = Progress::Absent;
+        self.usage_again.progress = Progress::Absent;
+        self.has_choices = false;
+        self.error = false;
+        self.thinking = 0;
+        self.thinking_again = 0;
+    }
 }
 
 /// The reader of Chat Completions.
@@ -278,11 +311,9 @@ impl OpenaiChat {
     }
 
     fn commit_usage(&mut self) -> bool {
-        let document = &self.document;
-        let stated = match (document.has_usage, document.has_again) {
-            (true, _) => document.stated,
-            (false, true) => document.again,
-            (false, false) => return false,
+        let whole = self.document.usage.whole();
+        let Some(stated) = whole.or_else(|| self.document.usage_again.whole()) else {
+            return false;
         };
         let usage = stated.usage(self.quirks);
         if usage.is_stated() {
@@ -296,21 +327,10 @@ impl Sink for OpenaiChat {
     fn begin(&mut self, field: Field) {
         let document = &mut self.document;
         match field {
-            Field::Usage => {
-                document.stated = Stated::default();
-                document.has_usage = true;
-                document.in_again = false;
-            }
-            Field::UsageAgain => {
-                document.again = Stated::default();
-                document.has_again = true;
-                document.in_again = true;
-            }
+            Field::Usage => document.usage.open(),
+            Field::UsageAgain => document.usage_again.open(),
             Field::Choices => document.has_choices = true,
-            Field::Choice => {
-                document.choice_index = None;
-                document.choice_ended = false;
-            }
+            Field::Choice => document.choice = Choice::default(),
             Field::Error => document.error = true,
             _ => {}
         }
@@ -318,10 +338,9 @@ impl Sink for OpenaiChat {
 
     fn end(&mut self, field: Field) {
         match field {
-            Field::Usage | Field::UsageAgain => self.document.usage_closed = true,
-            Field::Choice if self.document.choice_ended => {
-                self.choices.end(self.document.choice_index);
-            }
+            Field::Usage => self.document.usage.progress = Progress::Whole,
+            Field::UsageAgain => self.document.usage_again.progress = Progress::Whole,
+            Field::Choice => self.choices.note(self.document.choice),
             _ => {}
         }
     }
@@ -329,20 +348,20 @@ impl Sink for OpenaiChat {
     fn value(&mut self, field: Field, value: Value<'_>) {
         let document = &mut self.document;
         match field {
-            Field::Usage => {
-                document.has_usage = false;
-                document.defers_usage = value == Value::Null;
-            }
-            Field::UsageAgain => document.has_again = false,
-            Field::ChoiceIndex => document.choice_index = count(value),
+            Field::Usage if value == Value::Null => document.usage.progress = Progress::Null,
+            Field::Usage => document.usage.progress = Progress::Absent,
+            Field::UsageAgain => document.usage_again.progress = Progress::Absent,
+            Field::ChoiceIndex => document.choice.index = count(value),
             Field::Finish => {
-                document.choice_ended = !matches!(value, Value::Null | Value::Text(b""));
+                document.choice.has_ended = !matches!(value, Value::Null | Value::Text(b""));
             }
             Field::Error => document.error = value != Value::Null,
             Field::Id => keep_name(&mut self.facts.response_id, value),
             Field::Model => keep_name(&mut self.facts.model, value),
-            _ if document.in_again => document.again.set(field, value),
-            _ => document.stated.set(field, value),
+            _ if document.usage_again.progress == Progress::Open => {
+                document.usage_again.stated.set(field, value);
+            }
+            _ => document.usage.stated.set(field, value),
         }
     }
 
@@ -366,13 +385,14 @@ impl Sink for OpenaiChat {
 impl Documents for OpenaiChat {
     fn open(&mut self) {
         self.facts.flowed = self.flowed();
-        self.document = Document::default();
+        self.document.clear();
     }
 
     fn close(&mut self, _event: &[u8]) -> bool {
         let has_usage = self.commit_usage();
         let document = &self.document;
-        self.awaits_usage = !has_usage && (self.awaits_usage || document.defers_usage);
+        let defers_usage = document.usage.progress == Progress::Null;
+        self.awaits_usage = !has_usage && (self.awaits_usage || defers_usage);
         self.facts.failed |= document.error;
         let whole = !self.facts.streamed && (document.has_choices || has_usage);
         let ended = whole || (self.choices.all_ended() && !self.awaits_usage);
@@ -413,8 +433,6 @@ impl Dialect for OpenaiChat {
 
     fn cut(&mut self) {
         self.facts.complete = false;
-        if self.document.usage_closed {
-            self.commit_usage();
-        }
+        self.commit_usage();
     }
 }

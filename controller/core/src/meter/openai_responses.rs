@@ -121,8 +121,7 @@ impl End {
 /// What one document has said so far.
 #[derive(Debug, Default)]
 struct Document {
-    is_event: bool,
-    end: End,
+    kind: Option<End>,
     status: End,
     object: End,
     is_reasoning: bool,
@@ -198,8 +197,7 @@ impl Sink for OpenaiResponses {
         let document = &mut self.document;
         match (field, value) {
             (Field::Kind, Value::Text(kind)) => {
-                document.is_event = true;
-                document.end = End::of_event(kind);
+                document.kind = Some(End::of_event(kind));
                 document.is_reasoning = kind.starts_with(b"response.reasoning");
             }
             (Field::Status, Value::Text(status)) => document.status = End::of_status(status),
@@ -239,11 +237,12 @@ impl Documents for OpenaiResponses {
     fn close(&mut self, event: &[u8]) -> bool {
         self.commit_usage();
         let document = &self.document;
-        let mut end = match (self.facts.streamed, document.is_event) {
-            (true, true) => document.end,
-            (true, false) => End::of_event(event),
-            (false, _) if document.object == End::None => document.status,
-            (false, _) => document.object,
+        let mut end = if self.facts.streamed {
+            document.kind.unwrap_or(End::of_event(event))
+        } else if document.object == End::None {
+            document.status
+        } else {
+            document.object
         };
         if document.error {
             end = End::Failed;

@@ -43,8 +43,8 @@ pub(super) struct Sse {
     field: [u8; FIELD_MAX],
     /// The last byte was a CR that ended a line: an LF behind it belongs to it.
     after_cr: bool,
-    pub(super) line_end: LineEnd,
-    knows_line_end: bool,
+    /// How its first line ended.
+    line_end: Option<LineEnd>,
     /// The bytes end between two events.
     between: bool,
     has_data: bool,
@@ -60,8 +60,7 @@ impl Sse {
             line: Line::Start,
             field: [0; FIELD_MAX],
             after_cr: false,
-            line_end: LineEnd::Lf,
-            knows_line_end: false,
+            line_end: None,
             between: true,
             has_data: false,
             done: Some(0),
@@ -70,11 +69,16 @@ impl Sse {
         }
     }
 
+    /// Returns how its lines end, as far as that is known.
+    pub(super) fn line_end(&self) -> LineEnd {
+        self.line_end.unwrap_or_default()
+    }
+
     /// Returns whether the bytes so far end between two events.
     ///
     /// Behind the CR of a stream whose lines end with CR LF they do not.
     pub(super) fn is_between(&self) -> bool {
-        self.between && !(self.after_cr && self.line_end != LineEnd::Cr)
+        self.between && !(self.after_cr && self.line_end != Some(LineEnd::Cr))
     }
 
     /// Returns whether the bytes so far end inside a document.
@@ -166,7 +170,7 @@ impl Sse {
         self.line = Line::Start;
         let behind = rest.get(1..).unwrap_or_default();
         if byte == b'\n' {
-            self.knows_line_end = true;
+            self.line_end.get_or_insert(LineEnd::Lf);
             return behind;
         }
         self.after_cr = true;
@@ -181,16 +185,13 @@ impl Sse {
     fn after_cr<'b>(&mut self, chunk: &[u8], rest: &'b [u8], step: &mut Step) -> &'b [u8] {
         self.after_cr = false;
         let lf = rest.strip_prefix(b"\n");
-        if !self.knows_line_end {
-            self.knows_line_end = true;
-            self.line_end = if lf.is_some() {
-                LineEnd::CrLf
-            } else {
-                LineEnd::Cr
-            };
-        }
+        self.line_end.get_or_insert(if lf.is_some() {
+            LineEnd::CrLf
+        } else {
+            LineEnd::Cr
+        });
         let behind = lf.unwrap_or(rest);
-        if self.between && lf.is_some() {
+        if self.between {
             step.boundary = Some(chunk.len().saturating_sub(behind.len()));
         }
         behind
@@ -274,7 +275,9 @@ impl Sse {
         self.between = true;
         self.has_data = false;
         self.name_len = 0;
-        step.boundary = Some(chunk.len().saturating_sub(rest.len()));
+        if self.is_between() {
+            step.boundary = Some(chunk.len().saturating_sub(rest.len()));
+        }
         dialect.reach_boundary();
     }
 }

@@ -3,7 +3,7 @@
 //! It owns what it holds back of an event that is still coming, up to a bound; all else passes in
 //! the bytes it came in.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use memchr::{memchr2, memmem};
 
 use super::dialect::Documents;
@@ -44,7 +44,7 @@ impl UsageChunkFilter {
     }
 
     /// Takes the next bytes, cut anywhere; returns what passes on.
-    pub fn pass(&mut self, chunk: Bytes) -> Vec<Bytes> {
+    pub fn pass(&mut self, mut chunk: Bytes) -> Vec<Bytes> {
         let mut out = Vec::new();
         // Where the bytes begin that pass and were not given out yet, and the event's own.
         let mut from = 0;
@@ -70,11 +70,12 @@ impl UsageChunkFilter {
         }
         if self.is_passing {
             push(&mut out, Bytes::from(std::mem::take(&mut self.held)));
-            push(&mut out, chunk.slice(from..));
         } else {
-            push(&mut out, chunk.slice(from..start));
             self.held.extend_from_slice(tail);
+            chunk.truncate(start);
         }
+        chunk.advance(from);
+        push(&mut out, chunk);
         out
     }
 
