@@ -28,11 +28,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bb_core::budget::WARN_DEFAULT;
 use bb_core::provider::Upstream;
+use bb_core::weights::Weights;
 use bb_proto::budget::{BudgetKey, Cap, Gate, Policy};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use bb_proto::reply::Mistake;
-use bb_proto::units::{Thousandths, Tokens};
+use bb_proto::units::Tokens;
 
 pub use credential::{CREDENTIAL_BYTES_MAX, Credential, CredentialError, Secret};
 pub use reference::reference;
@@ -41,8 +43,6 @@ pub use reference::reference;
 pub const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
 /// The most ancestors a bottle may have; each call is counted on every one of them.
 pub const ANCESTORS_MAX: usize = 32;
-/// At which shares of a budget a warning is given, in percent, where nothing else is written.
-pub const WARN_DEFAULT: [u8; 3] = [50, 80, 95];
 /// How long a call waits for room, where nothing else is written.
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long the answer to a client that hung up is read on, where nothing else is written.
@@ -143,25 +143,12 @@ pub struct ProviderSetting {
     pub upstream: Option<Upstream>,
     /// Where its key comes from; `None` passes the client's own login through.
     pub credential: Option<Credential>,
-    /// What its tokens count.
+    /// What its tokens count; never all zero.
     pub weights: Weights,
     /// Whether a streamed chat request may be made to ask for its usage.
     pub include_usage: Option<bool>,
     /// Where it stands in the file.
     pub line: u32,
-}
-
-/// What a token of each kind counts in budgets; never all zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Weights {
-    /// Input that no cache had a part in.
-    pub input: Thousandths,
-    /// Input read from a cache.
-    pub cache_read: Thousandths,
-    /// Input written to a cache.
-    pub cache_write: Thousandths,
-    /// Output, reasoning included.
-    pub output: Thousandths,
 }
 
 /// The proxy's settings.

@@ -61,14 +61,17 @@ pub(super) fn filled_mapping<'a>(
         ),
         Kind::List(_) | Kind::Scalar(_) => mistakes.add(
             entry.value.at,
+            // The value itself is not repeated: it may be a key that was written one line too high.
             format!(
                 "expected {what}, as KEY: VALUE lines, and found {}",
-                entry.value.describe()
+                entry.value.kind_name()
             ),
-            format!(
-                "write the keys of {what} under {}, further indented",
-                quote(&entry.key)
-            ),
+            entry.value.spaced_hint().unwrap_or_else(|| {
+                format!(
+                    "write the keys of {what} under {}, further indented",
+                    quote(&entry.key)
+                )
+            }),
         ),
     }
     None
@@ -86,7 +89,8 @@ pub(super) fn file_entries<'a>(root: &'a Node, mistakes: &mut Mistakes) -> &'a [
                     "expected settings as KEY: VALUE lines, and found {}",
                     root.describe()
                 ),
-                "write a key, a colon, a space and a value, such as \"shutdown: cutoff\"",
+                root.spaced_hint()
+                    .unwrap_or_else(|| "write lines such as \"shutdown: cutoff\"".to_owned()),
             );
             &[]
         }
@@ -104,11 +108,7 @@ fn tell_unknown(entry: &Entry, section: &'static Section, mistakes: &mut Mistake
         );
         return;
     }
-    let there = format!(
-        "{} has these keys: {}",
-        section.name,
-        section.names().collect::<Vec<_>>().join(", ")
-    );
+    let names = section.names().collect::<Vec<_>>().join(", ");
     let meant = section
         .by_other_word(word)
         .or_else(|| nearest(word, section.names()));
@@ -117,8 +117,8 @@ fn tell_unknown(entry: &Entry, section: &'static Section, mistakes: &mut Mistake
             format!("{word} stands at the beginning of a line, outside of any other key")
         }
         (_, Some(home)) => format!("{word} belongs under \"{}:\"", home.path),
-        (Some(meant), None) => format!("did you mean \"{meant}\"? {there}"),
-        (None, None) => there,
+        (Some(meant), None) => format!("did you mean \"{meant}\"? There are {names}"),
+        (None, None) => format!("there are {names}"),
     };
     mistakes.add(
         entry.at,

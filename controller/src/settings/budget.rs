@@ -39,8 +39,11 @@ pub(super) fn read(
                 "expected budgets by provider, and found {}",
                 quote(&scalar.text)
             ),
-            "write a line for each provider under it, such as \"claude: 5M\"; \"all: 5M\" is for \
-             every provider together",
+            entry.value.spaced_hint().unwrap_or_else(|| {
+                "write a line for each provider under it, such as \"claude: 5M\"; \"all: 5M\" is for \
+                 every provider together"
+                    .to_owned()
+            }),
         );
         return Vec::new();
     }

@@ -4,75 +4,81 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use bb_proto::units::Tokens;
+use bb_proto::budget::BudgetKey;
+use bb_proto::ids::BottleName;
 
 use super::quantity::{factor_text, size_text, span_text, tokens_text};
 use super::view::{
     cap_text, credential_text, gate_text, in_flight_text, policy_text, upstream_text,
 };
-use super::{BottleSetting, BudgetSetting, EgressSetting, ProviderSetting, Settings};
+use super::{AgentSetting, BottleSetting, BudgetSetting, EgressSetting, ProviderSetting, Settings};
+
+/// What is said of a property that is not written.
+const NONE: &str = "none";
+const FILES: &str = "the file's";
+const BUDGETS: &str = "the budget's";
+const KNOWN: &str = "the known one";
 
 impl Settings {
     /// Returns what taking `newer` instead changes, in sentences; none where nothing does.
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let mut told = Vec::new();
-        budgets(&by_key(&self.budgets), &by_key(&newer.budgets), &mut told);
-        let mut host = Part::new(String::new(), &mut told);
-        host.word(
-            "shutdown",
-            policy_text(self.shutdown),
-            policy_text(newer.shutdown),
-        );
-        host.word("gate", gate_text(self.gate), gate_text(newer.gate));
-        host.word("wait", span_text(self.wait), span_text(newer.wait));
-        host.word("drain", span_text(self.drain), span_text(newer.drain));
-        host.word(
-            "in_flight",
-            in_flight_text(self.in_flight),
-            in_flight_text(newer.in_flight),
-        );
-        host.word("warn", levels(&self.warn), levels(&newer.warn));
-        host.word(
-            "timezone",
-            written(self.time_zone.as_ref()),
-            written(newer.time_zone.as_ref()),
-        );
-        each("bottle", &self.bottles, &newer.bottles, &mut told, bottle);
+        each("budget ", &by_key(self), &by_key(newer), &mut told, budget);
+        host(&mut Difference::new("", self, newer, &mut told));
+        each("bottle ", &self.bottles, &newer.bottles, &mut told, bottle);
+        each("agent ", &self.agents, &newer.agents, &mut told, agent);
         each(
-            "agent",
-            &self.agents,
-            &newer.agents,
-            &mut told,
-            |_, _, _| {},
-        );
-        each(
-            "provider",
+            "provider ",
             &self.providers,
             &newer.providers,
             &mut told,
             provider,
         );
-        egress(&self.egress, &newer.egress, &mut told);
+        egress(&mut Difference::new(
+            "egress: ",
+            &self.egress,
+            &newer.egress,
+            &mut told,
+        ));
         told
     }
 }
 
-/// One thing of the settings, and where its changes are told.
-struct Part<'a> {
+/// One thing as it was and as it is now, and where the difference is told.
+struct Difference<'a, T> {
     /// What stands before each sentence.
-    prefix: String,
+    prefix: &'a str,
+    old: Option<&'a T>,
+    new: Option<&'a T>,
     told: &'a mut Vec<String>,
 }
 
-impl<'a> Part<'a> {
-    fn new(prefix: String, told: &'a mut Vec<String>) -> Self {
-        Self { prefix, told }
+impl<'a, T> Difference<'a, T> {
+    fn new(prefix: &'a str, old: &'a T, new: &'a T, told: &'a mut Vec<String>) -> Self {
+        Self {
+            prefix,
+            old: Some(old),
+            new: Some(new),
+            told,
+        }
     }
 
-    fn word<T: PartialEq + Display>(&mut self, name: &str, old: T, new: T) {
-        if old != new {
-            self.told
-                .push(format!("{}{name} {old} -> {new}", self.prefix));
+    /// Tells of one property; of a thing that is new only where it is not `otherwise`, as it
+    /// would be if nothing were written.
+    fn word<W: ToString>(&mut self, name: &str, otherwise: &str, property: impl Fn(&T) -> W) {
+        let show = |it| property(it).to_string();
+        let old = self.old.map_or_else(|| otherwise.to_owned(), show);
+        if let Some(new) = self.new.map(show)
+            && old != new
+        {
+            self.say(&format!("{name} {old} -> {new}"));
+        }
+    }
+
+    /// Tells of one property of a thing that was there before.
+    fn changed<W: ToString>(&mut self, name: &str, property: impl Fn(&T) -> W) {
+        if self.old.is_some() {
+            self.word(name, "", property);
         }
     }
 
@@ -86,141 +92,110 @@ fn each<K: Ord + Display, V>(
     old: &BTreeMap<K, V>,
     new: &BTreeMap<K, V>,
     told: &mut Vec<String>,
-    compare: impl Fn(&V, &V, &mut Part<'_>),
+    compare: impl Fn(&mut Difference<'_, V>),
 ) {
     let names: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
     for name in names {
-        match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) => {
-                compare(old, new, &mut Part::new(format!("{kind} {name}: "), told));
-            }
-            (None, _) => told.push(format!("{kind} {name}: added")),
-            (_, None) => told.push(format!("{kind} {name}: removed")),
+        let (old, new) = (old.get(name), new.get(name));
+        match (old, new) {
+            (None, Some(_)) => told.push(format!("{kind}{name} added")),
+            (Some(_), None) => told.push(format!("{kind}{name} removed")),
+            _ => {}
         }
+        compare(&mut Difference {
+            prefix: &format!("{kind}{name}: "),
+            old,
+            new,
+            told,
+        });
     }
 }
 
-fn by_key(budgets: &[BudgetSetting]) -> BTreeMap<String, &BudgetSetting> {
-    budgets
+fn by_key(settings: &Settings) -> BTreeMap<&BudgetKey, &BudgetSetting> {
+    settings
+        .budgets
         .iter()
-        .map(|budget| (budget.key.to_string(), budget))
+        .map(|budget| (&budget.key, budget))
         .collect()
 }
 
-fn budgets(
-    old: &BTreeMap<String, &BudgetSetting>,
-    new: &BTreeMap<String, &BudgetSetting>,
-    told: &mut Vec<String>,
-) {
-    let limit = |tokens: Tokens| tokens_text(tokens);
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for key in keys {
-        match (old.get(key), new.get(key)) {
-            (None, None) => {}
-            (None, Some(new)) => told.push(format!("budget {key} added: {}", limit(new.limit))),
-            (Some(old), None) => {
-                told.push(format!("budget {key} removed: was {}", limit(old.limit)))
-            }
-            (Some(old), Some(new)) => {
-                if old.limit != new.limit {
-                    told.push(format!(
-                        "budget {key} {} -> {}",
-                        limit(old.limit),
-                        limit(new.limit)
-                    ));
-                }
-                let mut part = Part::new(format!("budget {key}: "), told);
-                part.word("cap", cap_text(old.cap), cap_text(new.cap));
-                part.word("ceiling", old.ceiling, new.ceiling);
-                part.word("warn", levels(&old.warn), levels(&new.warn));
-                let policy = |it: &BudgetSetting| it.policy.map_or("the host's", policy_text);
-                part.word("shutdown", policy(old), policy(new));
-                let gate = |it: &BudgetSetting| it.gate.map_or("the host's", gate_text);
-                part.word("gate", gate(old), gate(new));
-            }
-        }
-    }
+fn host(it: &mut Difference<'_, Settings>) {
+    it.changed("shutdown", |it| policy_text(it.shutdown));
+    it.changed("gate", |it| gate_text(it.gate));
+    it.changed("wait", |it| span_text(it.wait));
+    it.changed("drain", |it| span_text(it.drain));
+    it.changed("in_flight", |it| in_flight_text(it.in_flight));
+    it.changed("warn", |it| levels(&it.warn));
+    it.changed("timezone", |it| written(it.time_zone.as_ref(), NONE));
 }
 
-fn bottle(old: &BottleSetting, new: &BottleSetting, part: &mut Part<'_>) {
-    let (before, after): (BTreeSet<_>, BTreeSet<_>) =
-        (old.parents.iter().collect(), new.parents.iter().collect());
-    for parent in after.difference(&before) {
-        part.say(&format!("parent {parent} added"));
-    }
-    for parent in before.difference(&after) {
-        part.say(&format!("parent {parent} removed"));
-    }
-    if before == after && old.parents != new.parents {
-        let names: Vec<&str> = new.parents.iter().map(|name| name.as_str()).collect();
-        part.say(&format!("parents now in the order {}", names.join(", ")));
-    }
-    part.word(
-        "agent",
-        written(old.agent.as_ref()),
-        written(new.agent.as_ref()),
-    );
-    part.word(
-        "provider",
-        written(old.provider.as_ref()),
-        written(new.provider.as_ref()),
-    );
-    let policy = |it: &BottleSetting| it.shutdown.map_or("the budget's", policy_text);
-    part.word("shutdown", policy(old), policy(new));
+fn budget(it: &mut Difference<'_, &BudgetSetting>) {
+    it.word("limit", NONE, |it| tokens_text(it.limit));
+    it.word("cap", "hard", |it| cap_text(it.cap));
+    it.word("ceiling", "false", |it| it.ceiling);
+    it.changed("warn", |it| levels(&it.warn));
+    it.word("shutdown", FILES, |it| it.policy.map_or(FILES, policy_text));
+    it.word("gate", FILES, |it| it.gate.map_or(FILES, gate_text));
 }
 
-fn provider(old: &ProviderSetting, new: &ProviderSetting, part: &mut Part<'_>) {
-    part.word(
-        "copies",
-        written(old.copies.as_ref()),
-        written(new.copies.as_ref()),
-    );
-    let upstream = |it: &ProviderSetting| {
+fn bottle(it: &mut Difference<'_, BottleSetting>) {
+    let Some(new) = it.new else {
+        return;
+    };
+    let old = it.old.map_or(&[][..], |old| &old.parents);
+    let added = new.parents.iter().filter(|parent| !old.contains(parent));
+    let removed = old.iter().filter(|parent| !new.parents.contains(parent));
+    let before = it.told.len();
+    for parent in added {
+        it.say(&format!("parent {parent} added"));
+    }
+    for parent in removed {
+        it.say(&format!("parent {parent} removed"));
+    }
+    if old != new.parents && it.told.len() == before {
+        let names: Vec<&str> = new.parents.iter().map(BottleName::as_str).collect();
+        it.say(&format!("parents now in the order {}", names.join(", ")));
+    }
+    it.word("agent", NONE, |it| written(it.agent.as_ref(), NONE));
+    it.word("provider", NONE, |it| written(it.provider.as_ref(), NONE));
+    it.word("shutdown", BUDGETS, |it| {
+        it.shutdown.map_or(BUDGETS, policy_text)
+    });
+}
+
+/// An agent has only budgets, which are told as such.
+fn agent(_: &mut Difference<'_, AgentSetting>) {}
+
+fn provider(it: &mut Difference<'_, ProviderSetting>) {
+    it.word("copies", NONE, |it| written(it.copies.as_ref(), NONE));
+    it.word("upstream", KNOWN, |it| {
         it.upstream
             .as_ref()
-            .map_or_else(|| "the known one".to_owned(), upstream_text)
-    };
-    part.word("upstream", upstream(old), upstream(new));
-    part.word("credential", credential_text(old), credential_text(new));
-    for (name, before, after) in [
-        ("input", old.weights.input, new.weights.input),
-        ("cache_read", old.weights.cache_read, new.weights.cache_read),
-        (
-            "cache_write",
-            old.weights.cache_write,
-            new.weights.cache_write,
-        ),
-        ("output", old.weights.output, new.weights.output),
-    ] {
-        part.word(
-            &format!("weight of {name}"),
-            factor_text(before),
-            factor_text(after),
-        );
-    }
-    part.word(
-        "include_usage",
-        written(old.include_usage.as_ref()),
-        written(new.include_usage.as_ref()),
-    );
+            .map_or_else(|| KNOWN.to_owned(), upstream_text)
+    });
+    it.word("credential", &credential_text(None), |it| {
+        credential_text(it.credential.as_ref())
+    });
+    it.word("weight of input", "1", |it| factor_text(it.weights.input));
+    it.word("weight of cache_read", "1", |it| {
+        factor_text(it.weights.cache_read)
+    });
+    it.word("weight of cache_write", "1", |it| {
+        factor_text(it.weights.cache_write)
+    });
+    it.word("weight of output", "1", |it| factor_text(it.weights.output));
+    it.word("include_usage", KNOWN, |it| {
+        written(it.include_usage.as_ref(), KNOWN)
+    });
 }
 
-fn egress(old: &EgressSetting, new: &EgressSetting, told: &mut Vec<String>) {
-    let mut part = Part::new("egress: ".to_owned(), told);
-    part.word("listen", old.listen, new.listen);
-    part.word("body_max", size_text(old.body_max), size_text(new.body_max));
-    for (name, before, after) in [
-        ("grace", old.grace, new.grace),
-        ("connect_timeout", old.connect_timeout, new.connect_timeout),
-        (
-            "response_timeout",
-            old.response_timeout,
-            new.response_timeout,
-        ),
-        ("idle_timeout", old.idle_timeout, new.idle_timeout),
-    ] {
-        part.word(name, span_text(before), span_text(after));
-    }
+fn egress(it: &mut Difference<'_, EgressSetting>) {
+    it.changed("listen", |it| it.listen);
+    it.changed("body_max", |it| size_text(it.body_max));
+    it.changed("grace", |it| span_text(it.grace));
+    it.changed("connect_timeout", |it| span_text(it.connect_timeout));
+    it.changed("response_timeout", |it| span_text(it.response_timeout));
+    it.changed("idle_timeout", |it| span_text(it.idle_timeout));
 }
 
 fn levels(levels: &[u8]) -> String {
@@ -228,6 +203,6 @@ fn levels(levels: &[u8]) -> String {
     format!("[{}]", levels.join(", "))
 }
 
-fn written<T: Display>(value: Option<&T>) -> String {
-    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+fn written<T: Display>(value: Option<&T>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), ToString::to_string)
 }

@@ -119,7 +119,7 @@ fn read_file(path: &Path) -> Result<String, CredentialError> {
     file.take(CREDENTIAL_BYTES_MAX + 1)
         .read_to_string(&mut text)
         .map_err(error)?;
-    if text.len() as u64 > CREDENTIAL_BYTES_MAX {
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes > CREDENTIAL_BYTES_MAX) {
         return Err(error(io::Error::other("this is too long for a key")));
     }
     Ok(text)
@@ -140,7 +140,7 @@ pub(super) fn read(entry: &Entry, mistakes: &mut Mistakes) -> Option<Credential>
             "what follows env: is no name of an environment variable",
             "write the name of the variable, not the key: env:ANTHROPIC_API_KEY",
         ),
-        Some(("file", path)) if path.starts_with('/') || path.starts_with("~/") => {
+        Some(("file", path)) if is_whole_path(path) => {
             return Some(Credential::File(PathBuf::from(path)));
         }
         Some(("file", _)) => mistakes.add(
@@ -160,9 +160,91 @@ pub(super) fn read(entry: &Entry, mistakes: &mut Mistakes) -> Option<Credential>
     None
 }
 
+fn is_whole_path(path: &str) -> bool {
+    (path.starts_with('/') || path.starts_with("~/")) && !path.contains(char::is_control)
+}
+
 fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &[u8]) -> (tempfile::TempDir, Credential) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, text).unwrap();
+        (dir, Credential::File(path))
+    }
+
+    #[test]
+    fn a_key_is_taken_from_its_file_without_the_end_of_the_line() {
+        let (_dir, credential) = file(b"sk-1234\r\n");
+        assert_eq!(credential.take().unwrap().expose(), "sk-1234");
+    }
+
+    #[test]
+    fn a_key_is_taken_from_the_environment() {
+        let home = std::env::var("HOME").unwrap();
+        let credential = Credential::Env("HOME".to_owned());
+        assert_eq!(credential.take().unwrap().expose(), home);
+        let unset = Credential::Env("BB_NOBODY_SETS_THIS".to_owned());
+        assert!(
+            matches!(unset.take(), Err(CredentialError::Unset(name)) if name == "BB_NOBODY_SETS_THIS")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_no_key_and_is_not_repeated() {
+        for text in [
+            &b""[..],
+            b"\n",
+            b"sk 1234",
+            b"sk-1234\nsk-5678",
+            b"\xc3\xbc-secret",
+        ] {
+            let (_dir, credential) = file(text);
+            let error = credential.take().unwrap_err();
+            assert!(matches!(error, CredentialError::Form(..)), "{error}");
+            assert!(!error.to_string().contains("1234"), "{error}");
+        }
+        let (_dir, credential) = file(&vec![b'x'; 16 * 1024 + 1]);
+        assert!(matches!(
+            credential.take(),
+            Err(CredentialError::Read { .. })
+        ));
+    }
+
+    #[test]
+    fn a_place_that_is_no_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("nothing")] {
+            let taken = Credential::File(path).take();
+            assert!(matches!(taken, Err(CredentialError::Read { .. })));
+        }
+    }
+
+    #[test]
+    fn a_path_below_the_home_directory_is_found_there() {
+        let home = PathBuf::from(std::env::var_os("HOME").unwrap());
+        assert_eq!(
+            below_home(Path::new("~/keys/a")).unwrap(),
+            home.join("keys/a")
+        );
+        assert_eq!(
+            below_home(Path::new("/keys/~/a")).unwrap(),
+            Path::new("/keys/~/a")
+        );
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        let (_dir, credential) = file(b"sk-1234");
+        assert_eq!(format!("{:?}", credential.take().unwrap()), "Secret(…)");
+    }
 }

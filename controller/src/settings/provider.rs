@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use bb_core::provider::Upstream;
+use bb_core::weights::Weights;
 use bb_proto::ids::ProviderKey;
 use bb_proto::units::Thousandths;
 
@@ -11,7 +12,7 @@ use super::block::{Block, filled_mapping};
 use super::keys::{PROVIDER, WEIGHTS};
 use super::mistakes::{Mistakes, nearest, quote};
 use super::tree::Entry;
-use super::{ProviderSetting, Weights, credential, value};
+use super::{ProviderSetting, credential, value};
 
 type Providers = BTreeMap<ProviderKey, ProviderSetting>;
 

@@ -28,10 +28,9 @@ fn wrong<T>(text: String, hint: impl Into<String>) -> Result<T, Wrong> {
 
 /// Reads the limit of a budget: more than zero.
 pub(super) fn limit(text: &str) -> Result<Tokens, Wrong> {
-    const FORM: &str = "write a whole number or one with k, M or G: 200000, 200k, 1.5M";
     let found = quote(text);
     if text.len() > NUMBER_BYTES_MAX {
-        return wrong(format!("{found} is no number of tokens"), FORM);
+        return wrong(format!("{found} is no number of tokens"), TOKENS_FORM);
     }
     match text.parse::<Tokens>() {
         Ok(Tokens::ZERO) => wrong(
@@ -43,17 +42,42 @@ pub(super) fn limit(text: &str) -> Result<Tokens, Wrong> {
             format!("{found} is more than the 9007199254740992 (2^53) tokens a limit can be"),
             "write less; for no limit, take the line away",
         ),
-        Err(TokensError::Fraction(_)) => {
-            wrong(format!("{found} is not a whole number of tokens"), FORM)
-        }
-        Err(TokensError::Form(_)) => match text.strip_prefix('-') {
-            Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => wrong(
-                format!("{found} is less than nothing"),
-                "a limit is at least 1 token",
+        Err(TokensError::Fraction(_)) => wrong(
+            format!("{found} is not a whole number of tokens"),
+            TOKENS_FORM,
+        ),
+        Err(TokensError::Form(_)) if is_negative(text) => wrong(
+            format!("{found} is less than nothing"),
+            "a limit is at least 1 token",
+        ),
+        Err(TokensError::Form(_)) => wrong(
+            format!("{found} is no number of tokens"),
+            tokens_meant(text).map_or_else(
+                || TOKENS_FORM.to_owned(),
+                |meant| format!("did you mean {}?", tokens_text(meant)),
             ),
-            _ => wrong(format!("{found} is no number of tokens"), FORM),
-        },
+        ),
     }
+}
+
+const TOKENS_FORM: &str = "write a whole number or one with k, M or G: 200000, 200k, 1.5M";
+
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Returns the number that is left without what people put into numbers and behind them.
+fn tokens_meant(text: &str) -> Option<Tokens> {
+    let bare: String = text
+        .chars()
+        .filter(|c| !matches!(c, ' ' | ',' | '\''))
+        .collect();
+    let bare = ["tokens", "token", "tok", "B", "b"]
+        .iter()
+        .find_map(|unit| bare.strip_suffix(unit))
+        .unwrap_or(&bare);
+    bare.parse().ok().filter(|tokens| *tokens > Tokens::ZERO)
 }
 
 /// Reads a time: whole numbers with their unit, such as `500ms`, `30s`, `1h30m`.
@@ -228,4 +252,128 @@ pub(super) fn tokens_text(tokens: Tokens) -> String {
         }
     }
     tokens.0.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn limits_are_read_as_people_write_them() {
+        let read = |text: &str| limit(text).map(|tokens| tokens.0);
+        assert_eq!(read("5000000"), Ok(5_000_000));
+        assert_eq!(read("1.5M"), Ok(1_500_000));
+        assert_eq!(read("9007199254740992"), Ok(1 << 53));
+        // A long text is no number, not even where a part of it is.
+        let long = format!("1.{}M", "0".repeat(80));
+        assert!(read(&long).is_err());
+        let hint = |text: &str| limit(text).unwrap_err().hint;
+        assert_eq!(hint("5,000,000"), "did you mean 5M?");
+        assert_eq!(hint("1 234 567 tokens"), "did you mean 1234567?");
+        assert_eq!(hint("0 tokens"), TOKENS_FORM);
+    }
+
+    #[test]
+    fn times_are_whole_numbers_with_units_from_the_largest_down() {
+        let read = |text: &str| duration(text, Duration::ZERO, HOUR).map(|span| span.as_millis());
+        assert_eq!(read("0s"), Ok(0));
+        assert_eq!(read("250ms"), Ok(250));
+        assert_eq!(read("1m30s"), Ok(90_000));
+        assert_eq!(read("1h"), Ok(3_600_000));
+        for odd in [
+            "",
+            "s",
+            "1",
+            "1.5s",
+            "30 s",
+            "-1s",
+            "1s1m",
+            "1s1s",
+            "1d",
+            "61m",
+            "1h1ms",
+            "99999999999999999999s",
+            "18446744073709551615h",
+            "١s",
+        ] {
+            assert!(read(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_powers_of_1024() {
+        let read = |text: &str| size(text, 1024, 1 << 40);
+        assert_eq!(read("1024"), Ok(1024));
+        assert_eq!(read("32M"), Ok(32 << 20));
+        assert_eq!(read("32MiB"), Ok(32 << 20));
+        assert_eq!(read("2g"), Ok(2 << 30));
+        for odd in [
+            "",
+            "M",
+            "1023",
+            "1.5M",
+            "32MB",
+            "32 M",
+            "-1M",
+            "99999999999999999999G",
+        ] {
+            assert!(read(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn weights_are_exact_thousandths() {
+        let read = |text: &str| thousandths(text).map(|factor| factor.0);
+        assert_eq!(read("1"), Ok(1000));
+        assert_eq!(read("0.1"), Ok(100));
+        assert_eq!(read("1.25"), Ok(1250));
+        assert_eq!(read("0.001"), Ok(1));
+        assert_eq!(read("1000.000"), Ok(1_000_000));
+        for odd in [
+            "",
+            ".5",
+            "5.",
+            "1e3",
+            "0.0001",
+            "1000.001",
+            "-1",
+            "+1",
+            "1,5",
+            "99999999999",
+        ] {
+            assert!(read(odd).is_err(), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["0s", "1ms", "1h1m1s1ms", "59m", "24h"] {
+            let day = Duration::from_hours(24);
+            assert_eq!(
+                duration(text, Duration::ZERO, day).map(span_text),
+                Ok(text.to_owned())
+            );
+        }
+        for text in ["1", "0.1", "12.345", "0", "1000"] {
+            assert_eq!(thousandths(text).map(factor_text), Ok(text.to_owned()));
+        }
+        for text in ["1", "1023", "1K", "33M", "1G"] {
+            assert_eq!(size(text, 0, u64::MAX).map(size_text), Ok(text.to_owned()));
+        }
+        for text in [
+            "1",
+            "999",
+            "1k",
+            "1.5k",
+            "1.05M",
+            "6.25M",
+            "1234567",
+            "2G",
+            "9007199254740992",
+        ] {
+            assert_eq!(limit(text).map(tokens_text), Ok(text.to_owned()));
+        }
+    }
 }

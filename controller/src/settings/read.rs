@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bb_core::budget::WARN_DEFAULT;
 use bb_proto::budget::Scope;
 use bb_proto::ids::ProviderKey;
 use bb_proto::reply::Mistake;
@@ -12,8 +13,7 @@ use super::keys::TOP;
 use super::mistakes::{At, Mistakes};
 use super::tree::{self, Node};
 use super::{
-    InFlight, SETTINGS_BYTES_MAX, Settings, WARN_DEFAULT, agent, bottle, budget, egress, provider,
-    value,
+    InFlight, SETTINGS_BYTES_MAX, Settings, agent, bottle, budget, egress, provider, value,
 };
 
 /// The longest time that can be written for what may wait.

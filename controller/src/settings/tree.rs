@@ -16,6 +16,8 @@ use super::mistakes::{At, Mistakes, quote};
 /// How deep a file may nest; the deepest setting needs less than half of it.
 pub(super) const DEPTH_MAX: usize = 16;
 
+const SPACED: &str = "put a space after the colon: KEY: VALUE";
+
 /// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -60,13 +62,30 @@ impl Node {
         }
     }
 
+    /// Says what to write where this is `KEY:VALUE`, which is one word, and not a key with its
+    /// value.
+    pub(super) fn spaced_hint(&self) -> Option<String> {
+        let Kind::Scalar(Scalar { text, plain: true }) = &self.kind else {
+            return None;
+        };
+        lacks_space(text).then(|| SPACED.to_owned())
+    }
+
     /// Says what this is, for a sentence that says what was expected.
     pub(super) fn describe(&self) -> String {
         match &self.kind {
-            Kind::Mapping(_) => "a mapping".to_owned(),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Nothing | Kind::Refused => "nothing".to_owned(),
             Kind::Scalar(scalar) => quote(&scalar.text),
+            _ => self.kind_name().to_owned(),
+        }
+    }
+
+    /// Says of what kind this is.
+    pub(super) fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Mapping(_) => "a mapping",
+            Kind::List(_) => "a list",
+            Kind::Scalar(_) => "a single value",
+            Kind::Nothing | Kind::Refused => "nothing",
         }
     }
 }
@@ -278,13 +297,10 @@ impl<'a> Reader<'a> {
             _ if span.start.line() == span.end.line() => return true,
             ScalarStyle::Plain => {
                 self.folded_at = Some(span.end);
-                let colon = text
-                    .split_once(':')
-                    .is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with(' '));
                 (
                     "this value goes on in the next line",
-                    if colon {
-                        "put a space after the colon: KEY: VALUE"
+                    if lacks_space(text) {
+                        SPACED
                     } else {
                         "a value stands on one line; a key that belongs under another is indented, \
                          and the other one then has no value of its own"
@@ -308,6 +324,11 @@ fn at(marker: &Marker) -> At {
             .unwrap_or(u32::MAX)
             .saturating_add(1),
     }
+}
+
+fn lacks_space(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with(' '))
 }
 
 fn is_nothing(text: &str) -> bool {

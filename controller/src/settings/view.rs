@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bb_core::provider::{Scheme, Upstream};
 use bb_proto::budget::{Cap, Gate, Policy};
+use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use serde_json::{Map, Value, json};
 
-use bb_core::provider::{Scheme, Upstream};
-
-use super::{BottleSetting, BudgetSetting, EgressSetting, InFlight, ProviderSetting, Settings};
+use super::{
+    BottleSetting, BudgetSetting, Credential, EgressSetting, InFlight, ProviderSetting, Settings,
+};
 
 impl Settings {
     /// Returns everything that is in force: counts as integers, times in milliseconds, and of a
@@ -59,9 +61,9 @@ fn budget(budget: &BudgetSetting) -> Value {
 
 fn bottle(bottle: &BottleSetting) -> Value {
     json!({
-        "parents": bottle.parents.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-        "agent": bottle.agent.as_ref().map(|name| name.as_str()),
-        "provider": bottle.provider.as_ref().map(|key| key.as_str()),
+        "parents": bottle.parents.iter().map(BottleName::as_str).collect::<Vec<_>>(),
+        "agent": bottle.agent.as_ref().map(AgentName::as_str),
+        "provider": bottle.provider.as_ref().map(ProviderKey::as_str),
         "shutdown": bottle.shutdown.map(policy_text),
         "line": bottle.line,
     })
@@ -69,9 +71,9 @@ fn bottle(bottle: &BottleSetting) -> Value {
 
 fn provider(provider: &ProviderSetting) -> Value {
     json!({
-        "copies": provider.copies.as_ref().map(|key| key.as_str()),
+        "copies": provider.copies.as_ref().map(ProviderKey::as_str),
         "upstream": provider.upstream.as_ref().map(upstream_text),
-        "credential": credential_text(provider),
+        "credential": credential_text(provider.credential.as_ref()),
         "weights_thousandths": {
             "input": provider.weights.input.0,
             "cache_read": provider.weights.cache_read.0,
@@ -121,11 +123,8 @@ pub(super) fn in_flight_text(in_flight: InFlight) -> &'static str {
     }
 }
 
-pub(super) fn credential_text(provider: &ProviderSetting) -> String {
-    provider
-        .credential
-        .as_ref()
-        .map_or_else(|| "passthrough".to_owned(), ToString::to_string)
+pub(super) fn credential_text(credential: Option<&Credential>) -> String {
+    credential.map_or_else(|| "passthrough".to_owned(), ToString::to_string)
 }
 
 pub(super) fn upstream_text(upstream: &Upstream) -> String {

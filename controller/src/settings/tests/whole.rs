@@ -1,0 +1,239 @@
+//! What a whole file comes to, how it is shown, and what is said of a change.
+
+use serde_json::json;
+
+use super::*;
+use bb_proto::units::Thousandths;
+
+fn everything() -> Settings {
+    taken(&std::fs::read_to_string(data("valid/everything.yml")).unwrap())
+}
+
+fn bottle(name: &str) -> BottleName {
+    BottleName::new(name).unwrap()
+}
+
+fn provider(key: &str) -> ProviderKey {
+    ProviderKey::new(key).unwrap()
+}
+
+#[test]
+fn an_empty_file_and_none_are_the_same() {
+    for text in ["", "# nothing\n", "---\n", "~\n", "{}\n"] {
+        assert_eq!(taken(text), Settings::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn each_budget_is_read_with_its_options_and_its_line() {
+    let line = |it: &BudgetSetting| {
+        let BudgetSetting {
+            key,
+            limit,
+            cap,
+            ceiling,
+            warn,
+            policy,
+            gate,
+            line,
+        } = it;
+        format!("{line} {key} {limit} {cap:?} {ceiling} {warn:?} {policy:?} {gate:?}")
+    };
+    let budgets: Vec<String> = everything().budgets.iter().map(line).collect();
+    assert_eq!(
+        budgets,
+        [
+            "3 host/claude/total 5000000 Hard false [75] None None",
+            "4 host/codex/total 2000000 Hard true [10, 90] Some(Cutoff) Some(Off)",
+            "13 host/all/total 1500000000 Soft false [] None None",
+            "35 bottle:web/claude/total 1000000 Hard false [75] None None",
+            "36 bottle:web/claude/run 200000 Hard false [75] None None",
+            "37 bottle:web/local/run 300000 Hard false [75] None None",
+            "47 agent:reviewer/claude/total 300000 Hard false [75] None None",
+        ]
+    );
+}
+
+#[test]
+fn everything_else_is_read_as_it_was_written() {
+    let Settings {
+        budgets: _,
+        shutdown,
+        gate,
+        wait,
+        drain,
+        in_flight,
+        warn,
+        time_zone,
+        bottles,
+        agents,
+        providers,
+        egress,
+    } = everything();
+    assert_eq!((shutdown, gate), (Policy::Cutoff, Gate::Estimate));
+    assert_eq!((wait, drain), (Duration::from_secs(90), Duration::ZERO));
+    assert_eq!((in_flight, warn), (InFlight::Finish, vec![75]));
+    assert_eq!(time_zone.as_deref(), Some("Europe/Berlin"));
+
+    let names: Vec<&str> = bottles.keys().map(BottleName::as_str).collect();
+    assert_eq!(names, ["api", "base", "web"]);
+    assert_eq!(
+        bottles[&bottle("web")],
+        BottleSetting {
+            parents: vec![bottle("base")],
+            agent: Some(AgentName::new("reviewer").unwrap()),
+            provider: Some(provider("claude")),
+            shutdown: Some(Policy::Cutoff),
+            line: 28,
+        }
+    );
+    assert_eq!(
+        bottles[&bottle("api")].parents,
+        [bottle("web"), bottle("elsewhere")]
+    );
+    assert_eq!(bottles[&bottle("base")].parents, []);
+    let agents: Vec<_> = agents
+        .iter()
+        .map(|(name, it)| (name.as_str(), it.line))
+        .collect();
+    assert_eq!(agents, [("reviewer", 45)]);
+
+    let claude = &providers[&provider("claude")];
+    let key = Credential::Env("ANTHROPIC_API_KEY".to_owned());
+    assert_eq!((&claude.credential, &claude.upstream), (&Some(key), &None));
+    assert_eq!(
+        claude.weights,
+        Weights {
+            input: Thousandths(1000),
+            cache_read: Thousandths(100),
+            cache_write: Thousandths(1250),
+            output: Thousandths(5000),
+        }
+    );
+    let codex = &providers[&provider("codex")];
+    assert_eq!(
+        codex.upstream,
+        Upstream::parse("https://gateway.example.com:8443/openai").ok()
+    );
+    assert_eq!(
+        codex.credential,
+        Some(Credential::File("/etc/keys/openai".into()))
+    );
+    assert_eq!(
+        (codex.include_usage, codex.weights),
+        (Some(false), Weights::default())
+    );
+    let local = &providers[&provider("local")];
+    assert_eq!(
+        (&local.copies, &local.credential),
+        (&Some(provider("groq")), &None)
+    );
+
+    assert_eq!(
+        egress,
+        EgressSetting {
+            listen: "0.0.0.0:7718".parse().unwrap(),
+            body_max: 64 * 1024 * 1024,
+            grace: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_hours(1),
+            idle_timeout: Duration::from_mins(2),
+        }
+    );
+}
+
+#[test]
+fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
+    let shown = everything().to_json();
+    assert_eq!(
+        shown["budgets"][1],
+        json!({
+            "budget": "host/codex/total", "limit": 2_000_000, "cap": "hard", "ceiling": true,
+            "warn": [10, 90], "shutdown": "cutoff", "gate": "off", "line": 4,
+        })
+    );
+    assert_eq!(
+        shown["providers"]["claude"],
+        json!({
+            "copies": null, "upstream": null, "credential": "env:ANTHROPIC_API_KEY",
+            "weights_thousandths":
+                {"input": 1000, "cache_read": 100, "cache_write": 1250, "output": 5000},
+            "include_usage": null, "line": 49,
+        })
+    );
+    assert_eq!(
+        shown["providers"]["local"]["upstream"],
+        "http://127.0.0.1:11434"
+    );
+    assert_eq!(
+        shown["bottles"]["api"]["parents"],
+        json!(["web", "elsewhere"])
+    );
+    assert_eq!(shown["egress"]["body_max_bytes"], 64 * 1024 * 1024);
+    assert_eq!(
+        (&shown["wait_ms"], &shown["in_flight"]),
+        (&json!(90_000), &json!("finish"))
+    );
+    assert_eq!(Settings::default().to_json()["timezone"], json!(null));
+}
+
+#[test]
+fn a_file_whose_lines_only_moved_changes_nothing() {
+    let text = std::fs::read_to_string(data("valid/everything.yml")).unwrap();
+    let moved = taken(&format!("# one more line\n\n{text}"));
+    assert_ne!(moved, everything());
+    assert_eq!(everything().changes(&moved), Vec::<String>::new());
+}
+
+#[test]
+fn every_change_is_a_sentence() {
+    let old = taken(concat!(
+        "budget:\n  claude: 5M\n  codex: 1234567\n",
+        "bottles:\n  web:\n    parents: [a, b]\n  old:\n    agent: x\n",
+        "providers:\n  claude:\n    credential: env:KEY\n",
+    ));
+    let new = taken(concat!(
+        "budget:\n  claude:\n    limit: 6.25M\n    ceiling: true\n  all: 200k\n",
+        "warn: [90]\ntimezone: UTC\nin_flight: finish\nwait: 1m\n",
+        "bottles:\n  web:\n    parents: [b, base]\n    agent: reviewer\n",
+        "agents:\n  reviewer:\n    budget:\n      all: 1\n",
+        "providers:\n  claude:\n    weights:\n      cache_read: 0.25\n",
+        "  mine:\n    copies: claude\n    upstream: https://proxy.example.com\n",
+        "egress:\n  listen: 127.0.0.1:1234\n  body_max: 64M\n",
+    ));
+    assert_eq!(
+        old.changes(&new),
+        [
+            "budget agent:reviewer/all/total added",
+            "budget agent:reviewer/all/total: limit none -> 1",
+            "budget host/all/total added",
+            "budget host/all/total: limit none -> 200k",
+            "budget host/claude/total: limit 5M -> 6.25M",
+            "budget host/claude/total: ceiling false -> true",
+            "budget host/claude/total: warn [50, 80, 95] -> [90]",
+            "budget host/codex/total removed",
+            "wait 30s -> 1m",
+            "in_flight cut -> finish",
+            "warn [50, 80, 95] -> [90]",
+            "timezone none -> UTC",
+            "bottle old removed",
+            "bottle web: parent base added",
+            "bottle web: parent a removed",
+            "bottle web: agent none -> reviewer",
+            "agent reviewer added",
+            "provider claude: credential env:KEY -> passthrough",
+            "provider claude: weight of cache_read 1 -> 0.25",
+            "provider mine added",
+            "provider mine: copies none -> claude",
+            "provider mine: upstream the known one -> https://proxy.example.com",
+            "egress: listen 127.0.0.1:7717 -> 127.0.0.1:1234",
+            "egress: body_max 33M -> 64M",
+        ]
+    );
+    let turned = taken("bottles:\n  web:\n    parents: [b, a]\n");
+    let back = taken("bottles:\n  web:\n    parents: [a, b]\n");
+    assert_eq!(
+        turned.changes(&back),
+        ["bottle web: parents now in the order a, b"]
+    );
+}
