@@ -1,3 +1,4 @@
 //! The clients of bot-bottle: `bb-dash`, the dashboard, and `bb-ctl`, the command line.
 
+pub mod ctl;
 pub mod format;

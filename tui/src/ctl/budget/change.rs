@@ -1,0 +1,281 @@
+//! `bb-ctl budget set`, `unset` and `raise`.
+
+use bb_proto::budget::{BudgetKey, Cap, KeyError, Window};
+use bb_proto::reply::BudgetChanged;
+use bb_proto::request::{BudgetRaise, BudgetSet, BudgetUnset};
+use bb_proto::units::Tokens;
+
+use super::key::{self, PartialKey};
+use crate::ctl::connection::Connection;
+use crate::ctl::exit::{Exit, Failure, Outcome};
+use crate::ctl::output::Output;
+use crate::ctl::words;
+use crate::format;
+
+/// Set a budget that stands until it is unset, whatever the settings say
+///
+/// SCOPE is host, agent:NAME, bottle:NAME, launch:RUN, or a bottle's bare name. PROVIDER is a
+/// provider such as claude, or all. LIMIT is a number of tokens such as 200k, 1.5M or 5000000.
+/// What was used before counts: setting a budget never resets a count.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "bb-ctl budget set [OPTIONS] SCOPE PROVIDER LIMIT\n       \
+                            bb-ctl budget set [OPTIONS] SCOPE/PROVIDER[/WINDOW] LIMIT"
+)]
+pub(in crate::ctl) struct Set {
+    /// The budget, by its scope and provider or by its key, and its limit
+    #[arg(required = true, num_args = 2..=3, value_name = "SCOPE PROVIDER LIMIT")]
+    what: Vec<String>,
+    /// Over which time it counts: total (never resets) or run (this run of a bottle)
+    #[arg(long, value_name = "WINDOW")]
+    window: Option<Window>,
+    /// Only warn; never refuse a call
+    #[arg(long)]
+    soft: bool,
+    /// Bind from above, whatever nearer budgets say
+    #[arg(long)]
+    ceiling: bool,
+    #[command(flatten)]
+    said: Said,
+}
+
+/// Take back a budget that was set by command
+///
+/// KEY is SCOPE/PROVIDER/WINDOW, or as much of it as tells the budget from the others: web,
+/// web/claude. What it hid holds again.
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Unset {
+    /// The budget
+    #[arg(value_name = "KEY")]
+    key: PartialKey,
+    #[command(flatten)]
+    said: Said,
+}
+
+/// Raise a budget's limit for good
+///
+/// KEY is SCOPE/PROVIDER/WINDOW, or as much of it as tells the budget from the others: web,
+/// web/claude. What the budget had cut off opens by itself when there is room again.
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Raise {
+    /// The budget
+    #[arg(value_name = "KEY")]
+    key: PartialKey,
+    /// By how many tokens, such as +1M
+    #[arg(value_name = "TOKENS", value_parser = tokens_to_add)]
+    by: Tokens,
+    #[command(flatten)]
+    said: Said,
+}
+
+#[derive(Debug, clap::Args)]
+struct Said {
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Set {
+    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+        let (budget, limit) = budget_and_limit(&self.what, self.window)?;
+        let changed = connection.call(&BudgetSet {
+            budget: budget.clone(),
+            limit,
+            cap: if self.soft { Cap::Soft } else { Cap::Hard },
+            ceiling: self.ceiling,
+            why: self.said.why,
+            request_id: None,
+            dry_run: self.said.dry_run,
+        })?;
+        output.show(&changed, |changed| {
+            report(
+                changed,
+                "set",
+                &budget,
+                &format!("to {}", format::tokens(limit.0)),
+            )
+        })?;
+        Ok(Exit::DONE)
+    }
+}
+
+impl Unset {
+    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+        let budget = self.key.find(connection)?;
+        let changed = connection.call(&BudgetUnset {
+            budget: budget.clone(),
+            why: self.said.why,
+            request_id: None,
+            dry_run: self.said.dry_run,
+        })?;
+        output.show(&changed, |changed| {
+            let left = match &changed.budget {
+                None => "none of that key is left".to_owned(),
+                Some(left) => format!(
+                    "that of {} holds again, {}",
+                    words::source(&left.source),
+                    format::tokens(left.limit.0)
+                ),
+            };
+            report(changed, "unset", &budget, &format!("({left})"))
+        })?;
+        Ok(Exit::DONE)
+    }
+}
+
+impl Raise {
+    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+        let budget = self.key.find(connection)?;
+        let by = self.by;
+        let changed = connection.call(&BudgetRaise {
+            budget: budget.clone(),
+            by,
+            why: self.said.why,
+            request_id: None,
+            dry_run: self.said.dry_run,
+        })?;
+        output.show(&changed, |changed| {
+            report(
+                changed,
+                "raise",
+                &budget,
+                &format!("by {}", format::tokens(by.0)),
+            )
+        })?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// Reads `SCOPE PROVIDER LIMIT` or `KEY LIMIT`.
+fn budget_and_limit(
+    what: &[String],
+    window: Option<Window>,
+) -> Result<(BudgetKey, Tokens), Failure> {
+    let usage = |error: KeyError| Failure::usage(error.to_string());
+    let (key, limit) = match what {
+        [key, limit] => {
+            let partial: PartialKey = key.parse().map_err(usage)?;
+            let key = partial.complete(window).map_err(usage)?.ok_or_else(|| {
+                Failure::usage(format!("{key} names no provider"))
+                    .with_hint(format!("bb-ctl budget set {key} all {limit}"))
+            })?;
+            (key, limit)
+        }
+        [scope, provider, limit] => {
+            let scope = key::scope(scope).map_err(usage)?;
+            let provider = provider
+                .parse()
+                .map_err(|error| usage(KeyError::Name(error)))?;
+            let window = window.unwrap_or(Window::Total);
+            (
+                BudgetKey::new(scope, provider, window).map_err(usage)?,
+                limit,
+            )
+        }
+        _ => return Err(Failure::usage("write SCOPE PROVIDER LIMIT or KEY LIMIT")),
+    };
+    let limit = limit
+        .parse()
+        .map_err(|error: bb_proto::units::TokensError| Failure::usage(error.to_string()))?;
+    Ok((key, limit))
+}
+
+fn tokens_to_add(text: &str) -> Result<Tokens, String> {
+    text.strip_prefix('+')
+        .unwrap_or(text)
+        .parse()
+        .map_err(|error: bb_proto::units::TokensError| error.to_string())
+}
+
+/// Says what a change did, or would do.
+fn report(changed: &BudgetChanged, verb: &str, key: &BudgetKey, how: &str) -> String {
+    let said = match (changed.dry_run, verb) {
+        (true, _) => format!("would {verb}"),
+        (false, "raise") => "raised".to_owned(),
+        (false, _) => verb.to_owned(),
+    };
+    let mut parts = vec![format!("{said} {key} {how}")];
+    if let Some(budget) = &changed.budget {
+        parts.push(format!(
+            ": {} used, {}",
+            format::used_of(budget.used, budget.limit),
+            format::percent(budget.used, budget.limit)
+        ));
+    }
+    if let Some(before) = changed.limit_before {
+        parts.push(format!(" (the limit was {})", format::tokens(before.0)));
+    }
+    if !changed.opened.is_empty() {
+        parts.push(format!("\nopened: {}", words::names(&changed.opened)));
+    }
+    if !changed.cut_off.is_empty() {
+        parts.push(format!("\ncut off: {}", words::names(&changed.cut_off)));
+    }
+    parts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(what: &[&str], window: Option<Window>) -> Result<(String, u64), String> {
+        let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
+        match budget_and_limit(&what, window) {
+            Ok((key, limit)) => Ok((key.to_string(), limit.0)),
+            Err(Failure::Told(told)) => Err(told.message),
+            Err(Failure::ReaderGone) => Err("gone".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_budget_is_named_by_its_parts_or_by_its_key() {
+        let ok = |key: &str, limit| Ok((key.to_owned(), limit));
+        assert_eq!(
+            read(&["host", "claude", "5M"], None),
+            ok("host/claude/total", 5_000_000)
+        );
+        assert_eq!(
+            read(&["web", "all", "200k"], None),
+            ok("bottle:web/all/total", 200_000)
+        );
+        assert_eq!(
+            read(&["web", "claude", "1"], Some(Window::Run)),
+            ok("bottle:web/claude/run", 1)
+        );
+        assert_eq!(
+            read(&["host/claude/total", "1G"], None),
+            ok("host/claude/total", 1_000_000_000)
+        );
+        assert_eq!(
+            read(&["web/claude", "7"], None),
+            ok("bottle:web/claude/total", 7)
+        );
+    }
+
+    #[test]
+    fn a_budget_that_cannot_be_is_refused_in_words() {
+        for what in [
+            &["web", "5M"][..],
+            &["host", "Claude", "5M"],
+            &["host", "claude", "-5"],
+            &["host", "claude", "many"],
+            &["host/claude/run", "5M"],
+            &["host/claude/day", "5M"],
+        ] {
+            assert!(read(what, None).is_err(), "{what:?}");
+        }
+        let later = read(&["host/claude/day", "5M"], None).expect_err("a later window");
+        assert!(later.contains("not available in this version"), "{later}");
+    }
+
+    #[test]
+    fn a_raise_may_have_a_plus() {
+        assert_eq!(tokens_to_add("+1M"), Ok(Tokens(1_000_000)));
+        assert_eq!(tokens_to_add("1M"), Ok(Tokens(1_000_000)));
+        assert!(tokens_to_add("++1").is_err());
+        assert!(tokens_to_add("-1").is_err());
+    }
+}

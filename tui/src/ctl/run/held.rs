@@ -1,0 +1,177 @@
+//! A child whose process is known before it is the command.
+//!
+//! It is `bb-ctl` itself, in a process group of its own, waiting on a pipe. It reads the plan
+//! (environment and arguments), then becomes the command. When the pipe ends without a plan, it
+//! ends too: a bottle that was never registered never runs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use bb_proto::request::Process;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::{not_executable, not_found};
+use crate::ctl::exit::{Exit, Failure};
+use crate::ctl::output::Output;
+
+/// The word by which `bb-ctl` knows that it is to become another command.
+const BECOME: &str = "__become";
+/// The word by which `bb-ctl` knows that it is to start a daemon.
+pub(super) const DETACH: &str = "__detach";
+
+/// What a held child is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// Variables to set.
+    pub(super) env: BTreeMap<String, String>,
+    /// Variables to take away.
+    pub(super) env_remove: Vec<String>,
+    /// Arguments right after the program.
+    pub(super) args: Vec<String>,
+    /// Whether it is to say in JSON what goes wrong.
+    pub(super) json: bool,
+}
+
+/// A child that waits for its plan.
+#[derive(Debug)]
+pub(super) struct Held {
+    process: Process,
+    pid: Pid,
+    plan: PipeWriter,
+}
+
+impl Held {
+    /// Spawns the child, in a process group of its own.
+    pub(super) fn spawn(command: &[OsString]) -> Result<Self, Failure> {
+        let (reader, writer) = io::pipe().map_err(|error| cannot_spawn(&error))?;
+        // A duplicate, since it stays open over `exec`; the child closes it before its own.
+        let inherited = nix::unistd::dup(&reader).map_err(|errno| cannot_spawn(&errno.into()))?;
+        let child = Command::new("/proc/self/exe")
+            .arg0("bb-ctl")
+            .arg(BECOME)
+            .arg(inherited.as_raw_fd().to_string())
+            .args(command)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| cannot_spawn(&error))?;
+        let pid = child.id();
+        let start_ticks = start_ticks(pid).map_err(|error| cannot_spawn(&error))?;
+        Ok(Self {
+            process: Process { pid, start_ticks },
+            pid: Pid::from_raw(pid.cast_signed()),
+            plan: writer,
+        })
+    }
+
+    /// Returns the process that will be the command.
+    pub(super) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Returns its id, which is also its group's.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Lets the child become the command.
+    pub(super) fn release(mut self, plan: &Plan) -> io::Result<()> {
+        let plan = serde_json::to_vec(plan)?;
+        self.plan.write_all(&plan)
+    }
+}
+
+fn cannot_spawn(error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::RUN_FAILED,
+        "failed",
+        format!("the command cannot be started: {error}"),
+    )
+}
+
+/// Reads when a process started: field 22 of its `stat`, in clock ticks since boot.
+fn start_ticks(pid: u32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse_start_ticks(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse_start_ticks(stat: &str) -> Option<u64> {
+    // The second field is the name in brackets, and may have brackets and spaces in it.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Runs what only `bb-ctl` itself asks for; `None` where the command line is a person's.
+pub(in crate::ctl) fn inner(arguments: &[OsString]) -> Option<Exit> {
+    match arguments {
+        [_, word, pipe, command @ ..] if word == BECOME => Some(become_command(pipe, command)),
+        [_, word, command @ ..] if word == DETACH => Some(super::start::detach(command)),
+        _ => None,
+    }
+}
+
+fn become_command(pipe: &OsString, command: &[OsString]) -> Exit {
+    let plan = pipe
+        .to_str()
+        .and_then(|pipe| pipe.parse().ok())
+        .and_then(|pipe| read_plan(pipe).ok());
+    let (Some(plan), Some((program, arguments))) = (plan, command.split_first()) else {
+        return Exit::RUN_FAILED;
+    };
+    let mut command = Command::new(program);
+    for name in &plan.env_remove {
+        command.env_remove(name);
+    }
+    let error = command
+        .args(&plan.args)
+        .args(arguments)
+        .envs(&plan.env)
+        .stdin(Stdio::inherit())
+        .exec();
+    let shown = program.to_string_lossy();
+    let failure = if error.kind() == io::ErrorKind::NotFound {
+        not_found(&shown)
+    } else {
+        not_executable(&format!("{shown} ({error})"))
+    };
+    Output::new(plan.json).fail(&failure)
+}
+
+fn read_plan(inherited: RawFd) -> io::Result<Plan> {
+    // Opened anew, since nothing else makes a file of a bare number without unsafe code; without
+    // blocking, since the other end may be gone already, and an open would wait for another.
+    let mut pipe = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(format!("/proc/self/fd/{inherited}"))?;
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty()))?;
+    nix::unistd::close(inherited)?;
+    let mut plan = Vec::new();
+    pipe.read_to_end(&mut plan)?;
+    Ok(serde_json::from_slice(&plan)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
+        for name in ["claude", "a) S 1 (b", ") )", "日本 語"] {
+            let stat = format!("42 ({name}) {rest}");
+            assert_eq!(parse_start_ticks(&stat), Some(4711), "{name}");
+        }
+        assert_eq!(parse_start_ticks("42 (sh) S 1"), None);
+        assert_eq!(parse_start_ticks(""), None);
+        let own = start_ticks(std::process::id()).expect("our own");
+        assert!(own > 0);
+    }
+}

@@ -1,0 +1,172 @@
+//! Starting the controller where none answers.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bb_proto::home::Home;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::held::DETACH;
+use crate::ctl::connection::{Connection, start_command};
+use crate::ctl::exit::{Exit, Failure};
+use crate::ctl::output::Output;
+use crate::ctl::program::{self, CONTROLLER};
+use crate::ctl::wait;
+
+/// How long a controller may take until it answers.
+const STARTING: Duration = Duration::from_secs(15);
+/// How long another one may take, where ours ended because another was faster.
+const OTHER_STARTING: Duration = Duration::from_secs(2);
+/// How much of the log's end is read for the reason why it did not start.
+const LOG_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the process between us and the controller says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Detached {
+    Pid(i32),
+    Error(String),
+}
+
+/// Connects to the controller; starts one first where none answers.
+pub(super) fn connect(home: &Home, output: Output) -> Result<Connection, Failure> {
+    match Connection::open(home) {
+        Err(failure) if failure.code() == Some("not_reachable") => start(home, output),
+        other => other,
+    }
+}
+
+fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
+    let program = program::controller().ok_or_else(|| {
+        failed(format!(
+            "no controller answers, and {CONTROLLER} is neither beside bb-ctl nor on PATH"
+        ))
+        .with_hint(format!(
+            "install it, or start it: {}",
+            start_command(home.path())
+        ))
+    })?;
+    let (log, log_from) = open_log(home).map_err(|error| {
+        failed(format!(
+            "{} cannot be written: {error}",
+            home.log().display()
+        ))
+    })?;
+    let pid = spawn_detached(&program, home, log)?;
+    let mut connected = None;
+    let mut answers = || {
+        connected = Connection::open(home).ok();
+        connected.is_some()
+    };
+    let answered_or_ended = wait::until(STARTING, || answers() || kill(pid, None).is_err());
+    // One that ended may have found another one that was faster.
+    let answered = answered_or_ended && wait::until(OTHER_STARTING, answers);
+    match connected {
+        Some(connection) if answered => {
+            let (pid, log) = (connection.hello().pid, connection.hello().log.clone());
+            output.note(&json!({"controller": {"pid": pid, "log": log}}), |_| {
+                format!("started bb-controller (pid {pid}), log: {log}")
+            });
+            Ok(connection)
+        }
+        _ => {
+            let why =
+                last_line(home, log_from).map_or_else(String::new, |line| format!(": {line}"));
+            let what = if kill(pid, None).is_err() {
+                "the controller ended as it started"
+            } else {
+                "the controller was started and does not answer"
+            };
+            Err(failed(format!("{what}{why}"))
+                .with_hint(format!("its log: {}", home.log().display())))
+        }
+    }
+}
+
+fn failed(message: String) -> Failure {
+    Failure::new(Exit::RUN_FAILED, "not_started", message)
+}
+
+/// Opens the log for what the controller prints, and returns where that will begin.
+fn open_log(home: &Home) -> io::Result<(File, u64)> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(home.log_dir())?;
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(home.log())?;
+    let from = log.metadata()?.len();
+    Ok((log, from))
+}
+
+/// Starts the controller in a session of its own, by a process in between that ends at once: so
+/// it is nobody's child that would have to be waited for.
+fn spawn_detached(program: &Path, home: &Home, log: File) -> Result<Pid, Failure> {
+    let cannot = |why: String| failed(format!("{} cannot be started: {why}", program.display()));
+    let between = Command::new("/proc/self/exe")
+        .arg(DETACH)
+        .arg(program)
+        .arg("--home")
+        .arg(home.path())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stderr(log)
+        .output()
+        .map_err(|error| cannot(error.to_string()))?;
+    match serde_json::from_slice(&between.stdout) {
+        Ok(Detached::Pid(pid)) => Ok(Pid::from_raw(pid)),
+        Ok(Detached::Error(why)) => Err(cannot(why)),
+        Err(_) => Err(cannot(between.status.to_string())),
+    }
+}
+
+/// The process in between: begins a session, starts the command in it, says its pid.
+pub(super) fn detach(command: &[OsString]) -> Exit {
+    let said = match start_in_session(command) {
+        Ok(pid) => Detached::Pid(pid),
+        Err(error) => Detached::Error(error.to_string()),
+    };
+    match Output::new(true).show(&said, |_| String::new()) {
+        Ok(()) => Exit::DONE,
+        Err(_) => Exit::FAILED,
+    }
+}
+
+fn start_in_session(command: &[OsString]) -> io::Result<i32> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    nix::unistd::setsid()?;
+    let log = io::stderr().as_fd().try_clone_to_owned()?;
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    Ok(child.id().cast_signed())
+}
+
+/// Returns the last line that was logged since the controller was started.
+fn last_line(home: &Home, from: u64) -> Option<String> {
+    let mut log = File::open(home.log()).ok()?;
+    let end = log.metadata().ok()?.len();
+    log.seek(SeekFrom::Start(from.max(end.saturating_sub(LOG_BYTES_MAX))))
+        .ok()?;
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .map(|line| line.trim().to_owned())
+}
