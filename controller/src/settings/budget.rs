@@ -68,22 +68,12 @@ fn selector(
     mistakes: &mut Mistakes,
 ) -> Option<ProviderSelector> {
     let word = entry.key.as_str();
-    let misplaced = if BUDGET.has(word) {
-        Some(format!(
-            "put it under a provider: \"claude:\", then \"{word}:\" further indented"
-        ))
-    } else if is_window(word) {
-        Some(format!(
-            "a window stands under a provider: \"claude:\", then \"{word}:\" further indented"
-        ))
-    } else {
-        None
-    };
-    if let Some(hint) = misplaced {
+    if BUDGET.has(word) || is_window(word) {
+        let found = quote(word);
         mistakes.add(
             entry.at,
-            format!("expected a provider, and found {}", quote(word)),
-            hint,
+            format!("expected a provider, and found {found}"),
+            format!("put it under a provider: \"claude:\", then {found} further indented"),
         );
         return None;
     }
