@@ -39,6 +39,11 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Returns whether a character, taken by itself, is shown as it is.
+pub fn is_shown(c: char) -> bool {
+    visible(c) == c
+}
+
 fn visible(c: char) -> char {
     match u32::from(c) {
         code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or(HIDDEN),
