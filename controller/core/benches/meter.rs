@@ -13,7 +13,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use bb_core::meter::{Framing, Meter, Quirks};
+use bb_core::meter::{Meter, Quirks};
 use bb_proto::usage::Wire;
 
 /// Bytes of each stream.
@@ -30,7 +30,7 @@ fn main() {
     );
     for (name, wire, stream) in streams() {
         let meter = best(&stream, |stream| {
-            let mut meter = Meter::new(wire, Some(Framing::Sse), Quirks::default(), 1);
+            let mut meter = Meter::new(wire, None, Quirks::default(), 1);
             for chunk in stream.chunks(CHUNK_BYTES) {
                 black_box(meter.read(black_box(chunk)));
             }
@@ -42,9 +42,8 @@ fn main() {
         });
         let serde = best(&stream, |stream| {
             for line in black_box(stream).split(|byte| *byte == b'\n') {
-                if let Some(data) = line.strip_prefix(b"data: ") {
-                    black_box(serde_json::from_slice::<serde_json::Value>(data).ok());
-                }
+                let data = line.strip_prefix(b"data: ").unwrap_or(line);
+                black_box(serde_json::from_slice::<serde_json::Value>(data).ok());
             }
         });
         println!("{name:<34} {meter:>10.0} {memchr:>10.0} {serde:>10.0}");
@@ -91,7 +90,22 @@ fn streams() -> Vec<(&'static str, Wire, Vec<u8>)> {
             responses(&small),
         ),
         ("gemini, 370 bytes an event", Wire::Gemini, gemini(&long)),
+        (
+            "chat, one document of text",
+            Wire::OpenaiChat,
+            document("\"A line of it.\\n\","),
+        ),
+        (
+            "chat, one document of numbers",
+            Wire::OpenaiChat,
+            document("-0.01234567,"),
+        ),
     ]
+}
+
+fn document(item: &str) -> Vec<u8> {
+    let tail = "0]}],\"usage\":{\"prompt_tokens\":9,\"total_tokens\":9}}";
+    stream("{\"data\":[{\"embedding\":[", tail, |_| item.to_owned())
 }
 
 fn stream(head: &str, tail: &str, event: impl Fn(usize) -> String) -> Vec<u8> {

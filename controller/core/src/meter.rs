@@ -20,6 +20,7 @@ mod json_array;
 mod openai_chat;
 mod openai_responses;
 mod quirks;
+mod repeats;
 mod sse;
 mod standings;
 mod step;

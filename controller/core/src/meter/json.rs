@@ -5,21 +5,28 @@
 //! taken for structure. Subtrees in which nothing is asked for are passed over by their strings
 //! and brackets alone.
 
-use memchr::memchr2;
-
 use super::field::Field;
 
 mod node;
+mod scalar;
+mod shape;
+mod text;
 mod word;
 
 pub(super) use node::Node;
 use node::Take;
+use scalar::Number;
+#[cfg(test)]
+pub(super) use shape::SHAPE_SIZE_MAX;
+pub(super) use shape::{Fit, Shape};
 use word::Word;
 
 /// The deepest place that can be asked for.
 const PATH_MAX: usize = 12;
 /// The largest number taken as a count: 2^53, which every JSON writer keeps exactly.
 const COUNT_MAX: u64 = 1 << 53;
+/// How much of a string is looked at byte by byte before a search is worth its start.
+const SHORT: usize = 24;
 
 /// A scalar at a place that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,15 +87,6 @@ enum State {
     Broken,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    /// Nothing but digits so far.
-    Whole(u64),
-    /// A zero with nothing behind it so far.
-    Zero,
-    Odd,
-}
-
 /// The reader of one document after another.
 #[derive(Debug)]
 pub(super) struct Scanner {
@@ -127,6 +125,11 @@ impl Scanner {
         self.arrays = 0;
         self.node = self.root;
         self.skipped = 0;
+    }
+
+    /// Returns the places that are asked for.
+    pub(super) fn root(&self) -> &'static Node {
+        self.root
     }
 
     /// Returns whether the document is closed.
@@ -303,163 +306,6 @@ impl Scanner {
             }
         }
         behind
-    }
-
-    fn begin_text<'b, S: Sink>(&mut self, of: Text, behind: &'b [u8], sink: &mut S) -> &'b [u8] {
-        self.word.clear();
-        self.text(of, behind, sink)
-    }
-
-    /// Reads inside a string, up to its end or an escape.
-    fn text<'b, S: Sink>(&mut self, of: Text, rest: &'b [u8], sink: &mut S) -> &'b [u8] {
-        self.state = State::Text(of);
-        let Some(at) = memchr2(b'"', b'\\', rest) else {
-            self.take(of, rest, sink);
-            return &[];
-        };
-        let (found, behind) = split_behind(rest, at);
-        self.take(of, rest.get(..at).unwrap_or_default(), sink);
-        if found == b'\\' {
-            self.state = State::Escape(of);
-        } else {
-            self.end_text(of, sink);
-        }
-        behind
-    }
-
-    fn take<S: Sink>(&mut self, of: Text, piece: &[u8], sink: &mut S) {
-        match (of, self.node.take) {
-            (Text::Key, _) | (Text::Value, Take::Word) => self.word.push(piece),
-            (Text::Value, Take::Flow) => sink.flow(self.node.field, size(piece.len())),
-            _ => {}
-        }
-    }
-
-    fn end_text<S: Sink>(&mut self, of: Text, sink: &mut S) {
-        match of {
-            Text::Key => {
-                self.node = self.container().child(self.word.bytes());
-                self.state = State::Colon;
-            }
-            Text::Value => {
-                if self.node.field != Field::Nothing {
-                    sink.value(self.node.field, Value::Text(self.word.bytes()));
-                }
-                self.after();
-            }
-            Text::Skipped => self.state = State::Skip,
-        }
-    }
-
-    fn escape<'b, S: Sink>(&mut self, of: Text, rest: &'b [u8], sink: &mut S) -> &'b [u8] {
-        let Some((&byte, behind)) = rest.split_first() else {
-            return rest;
-        };
-        let plain = match byte {
-            b'u' => {
-                self.state = State::Unicode(of, 0, 0);
-                return behind;
-            }
-            b'n' => b'\n',
-            b't' => b'\t',
-            b'r' => b'\r',
-            b'b' => 8,
-            b'f' => 12,
-            other => other,
-        };
-        self.state = State::Text(of);
-        self.take(of, &[plain], sink);
-        behind
-    }
-
-    fn unicode<'b, S: Sink>(
-        &mut self,
-        of: Text,
-        digits: u8,
-        unit: u16,
-        rest: &'b [u8],
-        sink: &mut S,
-    ) -> &'b [u8] {
-        let Some((&byte, behind)) = rest.split_first() else {
-            return rest;
-        };
-        let Some(digit) = char::from(byte).to_digit(16) else {
-            self.state = State::Broken;
-            return behind;
-        };
-        let unit = unit << 4 | u16::try_from(digit).unwrap_or(0);
-        if digits < 3 {
-            self.state = State::Unicode(of, digits.saturating_add(1), unit);
-            return behind;
-        }
-        self.state = State::Text(of);
-        let mut room = [0; 4];
-        match char::from_u32(u32::from(unit)) {
-            Some(c) => self.take(of, c.encode_utf8(&mut room).as_bytes(), sink),
-            // Half a pair: the two halves make four bytes together.
-            None => self.take(of, b"??", sink),
-        }
-        behind
-    }
-
-    fn number<'b, S: Sink>(&mut self, number: Number, rest: &'b [u8], sink: &mut S) -> &'b [u8] {
-        let mut number = number;
-        let mut left = rest;
-        while let Some((&byte, behind)) = left.split_first() {
-            number = match (byte, number) {
-                (b'0'..=b'9', Number::Whole(n)) => n
-                    .checked_mul(10)
-                    .and_then(|n| n.checked_add(u64::from(byte.saturating_sub(b'0'))))
-                    .map_or(Number::Odd, Number::Whole),
-                (b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-', _) => Number::Odd,
-                _ => {
-                    self.after();
-                    if self.node.field != Field::Nothing {
-                        sink.value(self.node.field, number.value());
-                    }
-                    return left;
-                }
-            };
-            left = behind;
-        }
-        self.state = State::Number(number);
-        left
-    }
-
-    fn literal<'b, S: Sink>(
-        &mut self,
-        wanted: &'static [u8],
-        value: Value<'static>,
-        rest: &'b [u8],
-        sink: &mut S,
-    ) -> &'b [u8] {
-        let Some((byte, behind)) = rest.split_first() else {
-            return rest;
-        };
-        match wanted.split_first() {
-            Some((first, left)) if first == byte => {
-                if left.is_empty() {
-                    self.after();
-                    if self.node.field != Field::Nothing {
-                        sink.value(self.node.field, value);
-                    }
-                } else {
-                    self.state = State::Literal(left, value);
-                }
-            }
-            _ => self.state = State::Broken,
-        }
-        behind
-    }
-}
-
-impl Number {
-    fn value(self) -> Value<'static> {
-        match self {
-            Self::Zero => Value::Count(0),
-            Self::Whole(n) if n <= COUNT_MAX => Value::Count(n),
-            Self::Whole(_) | Self::Odd => Value::OddNumber,
-        }
     }
 }
 

@@ -12,7 +12,6 @@ pub struct Quirks {
 }
 
 struct Row {
-    /// The host, or a domain with a dot before it that the host ends with.
     host: &'static str,
     /// What the path holds.
     path: &'static str,
@@ -41,30 +40,14 @@ const ROWS: &[Row] = &[
             ..NONE
         },
     },
-    Row {
-        host: ".aiplatform.googleapis.com",
-        path: "/endpoints/openapi/",
-        quirks: Quirks {
-            hidden_thinking_in_total: true,
-            ..NONE
-        },
-    },
 ];
 
 impl Quirks {
     /// Returns the quirks known of the provider at this host and path.
     pub fn for_host(host: &str, path: &str) -> Self {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let name = name.to_ascii_lowercase();
         ROWS.iter()
-            .find(|row| {
-                let same = if row.host.starts_with('.') {
-                    name.ends_with(row.host)
-                } else {
-                    name == row.host
-                };
-                same && path.contains(row.path)
-            })
+            .find(|row| name.eq_ignore_ascii_case(row.host) && path.contains(row.path))
             .map_or(NONE, |row| row.quirks)
     }
 }

@@ -7,6 +7,7 @@ use memchr::memchr2;
 
 use super::dialect::Documents;
 use super::json::Scanner;
+use super::repeats::{Repeats, Whole};
 use super::step::Step;
 use crate::ending::LineEnd;
 
@@ -52,6 +53,16 @@ pub(super) struct Sse {
     done: Option<usize>,
     name: [u8; NAME_MAX],
     name_len: usize,
+    repeats: Repeats,
+}
+
+/// What was seen of an event in the bytes at hand, all of it.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// Where it begins in these bytes.
+    from: usize,
+    /// Where the content of its only data line stands in them.
+    data: Option<(usize, usize)>,
 }
 
 impl Sse {
@@ -66,6 +77,7 @@ impl Sse {
             done: Some(0),
             name: [0; NAME_MAX],
             name_len: 0,
+            repeats: Repeats::default(),
         }
     }
 
@@ -97,17 +109,38 @@ impl Sse {
         if self.after_cr && !chunk.is_empty() {
             rest = self.after_cr(chunk, rest, step);
         }
+        let mut seen = None;
         while let Some((&byte, behind)) = rest.split_first() {
             match self.line {
                 Line::Start => match byte {
                     b'\n' | b'\r' => {
                         rest = self.end_line(chunk, rest, byte, step);
+                        let end = chunk.len().saturating_sub(rest.len());
+                        let seen = seen.take().filter(|_| scanner.is_closed());
+                        if let Some(whole) = seen.and_then(|seen: Seen| seen.whole(chunk, end)) {
+                            let name = self.name.get(..self.name_len).unwrap_or_default();
+                            self.repeats.learn(whole, name, scanner.root());
+                        }
                         self.end_event(chunk, rest, dialect, step);
                     }
-                    _ => {
-                        self.between = false;
-                        rest = self.begin_line(rest);
+                    _ if self.between => {
+                        if let Some((len, ends)) = self.repeats.pass(rest, dialect) {
+                            if ends {
+                                dialect.end_message();
+                                step.hold();
+                            }
+                            rest = rest.get(len..).unwrap_or_default();
+                            self.end_event(chunk, rest, dialect, step);
+                        } else {
+                            seen = Some(Seen {
+                                from: chunk.len().saturating_sub(rest.len()),
+                                data: None,
+                            });
+                            self.between = false;
+                            rest = self.begin_line(rest);
+                        }
                     }
+                    _ => rest = self.begin_line(rest),
                 },
                 Line::Field(len) => match byte {
                     b'\n' | b'\r' => rest = self.end_line(chunk, rest, byte, step),
@@ -132,6 +165,11 @@ impl Sse {
                 Line::Inside(of) => {
                     let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
                     let (content, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+                    if of == Of::Data {
+                        let to = chunk.len().saturating_sub(behind.len());
+                        let data = (to.saturating_sub(content.len()), to);
+                        seen = seen.and_then(|seen: Seen| seen.with(data));
+                    }
                     self.content(of, content, scanner, dialect, step);
                     rest = match behind.first() {
                         Some(&byte) => self.end_line(chunk, behind, byte, step),
@@ -279,5 +317,26 @@ impl Sse {
             step.boundary = Some(chunk.len().saturating_sub(rest.len()));
         }
         dialect.reach_boundary();
+    }
+}
+
+impl Seen {
+    /// Returns the event if it has one data line, and an object in it; it ends at `end`.
+    fn whole(self, chunk: &[u8], end: usize) -> Option<Whole<'_>> {
+        let (from, to) = self.data?;
+        let event = chunk.get(self.from..end)?;
+        let is_object = chunk.get(from) == Some(&b'{');
+        (is_object && event.ends_with(b"\n")).then(|| Whole {
+            event,
+            data: (from.saturating_sub(self.from), to.saturating_sub(self.from)),
+        })
+    }
+
+    /// Adds the content of a data line; there may be but one.
+    fn with(self, data: (usize, usize)) -> Option<Self> {
+        self.data.is_none().then_some(Self {
+            data: Some(data),
+            ..self
+        })
     }
 }

@@ -122,30 +122,65 @@ impl Random {
     }
 }
 
+/// Changes a few bytes somewhere.
+fn damage(random: &mut Random, body: &mut Vec<u8>) {
+    const PIECES: [&str; 18] = [
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "\n", "\r", " ", "0", "-", "e", "\\u00e9",
+        "null", "\"\"", "é",
+    ];
+    for _ in 0..random.below(4) {
+        let at = random.below(body.len());
+        let piece = PIECES[random.below(PIECES.len())].bytes();
+        match random.below(4) {
+            0 => body[at] = u8::try_from(random.below(256)).unwrap(),
+            1 => drop(body.remove(at)),
+            2 => drop(body.splice(at..=at, piece)),
+            _ => drop(body.splice(at..at, piece)),
+        }
+    }
+}
+
+fn check_at_a_cut(random: &mut Random, wire: Wire, body: &[u8]) {
+    let cut = random.below(body.len() + 1);
+    let whole = said(wire, body, &[]);
+    let pieces = said(wire, body, &[cut]);
+    let text = String::from_utf8_lossy(body);
+    assert_eq!(pieces, whole, "{wire:?}, cut at {cut}: {text:?}");
+}
+
 #[test]
 fn damaged_bodies_break_nothing_and_read_the_same_at_any_cut() {
     let mut random = Random(0x2545_F491_4F6C_DD1D);
-    for round in 0..25_000 {
+    for _ in 0..25_000 {
         for wire in WIRES {
             let events = short_stream(wire);
             let mut body = events[random.below(events.len())].clone().into_bytes();
             body.extend_from_slice(events[random.below(events.len())].as_bytes());
-            for _ in 0..random.below(4) {
-                let at = random.below(body.len());
-                match random.below(4) {
-                    0 => body[at] = b"{}[],:\"\\\n\r 0-e"[random.below(14)],
-                    1 => body[at] = u8::try_from(random.below(256)).unwrap(),
-                    2 => drop(body.remove(at)),
-                    _ => body.insert(at, b"{}[],:\"\\\n\r 0-e"[random.below(14)]),
-                }
+            damage(&mut random, &mut body);
+            check_at_a_cut(&mut random, wire, &body);
+        }
+    }
+}
+
+#[test]
+fn events_that_repeat_with_small_differences_read_as_they_do_one_by_one() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for _ in 0..4_000 {
+        for wire in WIRES {
+            let events = short_stream(wire);
+            let event = events[random.below(events.len())].clone().into_bytes();
+            let mut body = event.clone();
+            for _ in 0..4 {
+                let mut again = event.clone();
+                damage(&mut random, &mut again);
+                body.extend_from_slice(&again);
             }
-            let cut = random.below(body.len() + 1);
-            let whole = said(wire, &body, &[]);
-            let pieces = said(wire, &body, &[cut]);
+            let bytes: Vec<usize> = (0..body.len()).collect();
             let text = String::from_utf8_lossy(&body);
             assert_eq!(
-                pieces, whole,
-                "round {round}, {wire:?}, cut at {cut}: {text:?}"
+                said(wire, &body, &[]),
+                said(wire, &body, &bytes),
+                "{wire:?}: {text:?}"
             );
         }
     }

@@ -1,0 +1,79 @@
+//! Numbers and literals, at any cut.
+
+use super::{COUNT_MAX, Field, Scanner, Sink, State, Value};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    /// Nothing but digits so far.
+    Whole(u64),
+    /// A zero with nothing behind it so far.
+    Zero,
+    Odd,
+}
+
+impl Scanner {
+    pub(super) fn number<'b, S: Sink>(
+        &mut self,
+        number: Number,
+        rest: &'b [u8],
+        sink: &mut S,
+    ) -> &'b [u8] {
+        let mut number = number;
+        let mut left = rest;
+        while let Some((&byte, behind)) = left.split_first() {
+            number = match (byte, number) {
+                (b'0'..=b'9', Number::Whole(n)) => n
+                    .checked_mul(10)
+                    .and_then(|n| n.checked_add(u64::from(byte.saturating_sub(b'0'))))
+                    .map_or(Number::Odd, Number::Whole),
+                (b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-', _) => Number::Odd,
+                _ => {
+                    self.after();
+                    if self.node.field != Field::Nothing {
+                        sink.value(self.node.field, number.value());
+                    }
+                    return left;
+                }
+            };
+            left = behind;
+        }
+        self.state = State::Number(number);
+        left
+    }
+
+    pub(super) fn literal<'b, S: Sink>(
+        &mut self,
+        wanted: &'static [u8],
+        value: Value<'static>,
+        rest: &'b [u8],
+        sink: &mut S,
+    ) -> &'b [u8] {
+        let Some((byte, behind)) = rest.split_first() else {
+            return rest;
+        };
+        match wanted.split_first() {
+            Some((first, left)) if first == byte => {
+                if left.is_empty() {
+                    self.after();
+                    if self.node.field != Field::Nothing {
+                        sink.value(self.node.field, value);
+                    }
+                } else {
+                    self.state = State::Literal(left, value);
+                }
+            }
+            _ => self.state = State::Broken,
+        }
+        behind
+    }
+}
+
+impl Number {
+    fn value(self) -> Value<'static> {
+        match self {
+            Self::Zero => Value::Count(0),
+            Self::Whole(n) if n <= COUNT_MAX => Value::Count(n),
+            Self::Whole(_) | Self::Odd => Value::OddNumber,
+        }
+    }
+}
