@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bb_proto::usage::Usage;
 use clap::{Parser, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,9 +27,9 @@ struct Arguments {
     /// Serve only this key.
     #[arg(long)]
     key: Option<String>,
-    /// Text deltas of a stream.
-    #[arg(long, default_value_t = 15)]
-    events: usize,
+    /// Text deltas of a stream; the text is repeated where it has fewer words.
+    #[arg(long)]
+    events: Option<usize>,
     /// Time from one delta to the next.
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
@@ -36,7 +37,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     first_byte_ms: u64,
     /// The text to answer with.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "runaway")]
     text: Option<String>,
     /// State this many uncached prompt tokens instead of some derived from the request.
     #[arg(long)]
@@ -103,6 +104,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
+    allow_many_connections()?;
     let runtime = if arguments.threads <= 1 {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -117,6 +119,16 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     runtime
         .context("starting the runtime")?
         .block_on(serve(arguments))
+}
+
+/// Thousands of streams need as many descriptors, and shells give a thousand.
+fn allow_many_connections() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, wanted).context("raising the limit of open files")
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
@@ -152,15 +164,15 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
 
 impl Arguments {
     fn script(&self) -> Script {
-        let base = if self.runaway {
-            Script::runaway()
-        } else {
-            Script::default()
+        let base = match &self.text {
+            _ if self.runaway => Script::runaway(),
+            Some(text) => Script::saying(text),
+            None => Script::default(),
         };
         Script {
             tokens: self.tokens(),
-            text: self.text.clone().unwrap_or(base.text),
-            events: self.events,
+            text: base.text,
+            events: self.events.unwrap_or(base.events),
             thinking: self.thinking.then(|| {
                 "The request is plain; I look at the file first and then change it.".to_owned()
             }),

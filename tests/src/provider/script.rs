@@ -58,11 +58,15 @@ impl Default for Script {
 }
 
 impl Script {
-    /// Answers with `text`, whatever else the default does.
+    /// Answers with `text` and no more, in as many deltas as the default if it has the words.
     pub fn saying(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let base = Self::default();
+        let words = text.split_inclusive(' ').count();
         Self {
-            text: text.into(),
-            ..Self::default()
+            events: base.events.min(words),
+            text,
+            ..base
         }
     }
 
