@@ -1,3 +1,4 @@
 //! The parts that whole-system tests are made of; nothing here is shipped.
 
+pub mod clients;
 pub mod provider;
