@@ -70,6 +70,15 @@ impl Budget {
             .fold(self.declared.limit, |sum, raise| sum.plus(raise.by))
     }
 
+    /// Returns the levels in percent at which it warns; one that blocks nothing does at its limit.
+    pub fn levels(&self) -> Vec<u8> {
+        let mut levels = self.declared.warn.clone();
+        if self.declared.cap == Cap::Soft && !levels.contains(&100) {
+            levels.push(100);
+        }
+        levels
+    }
+
     /// Returns which budget this is.
     pub fn key(&self) -> &BudgetKey {
         &self.declared.key

@@ -71,10 +71,7 @@ impl Book {
         let used = self.sum_of(key).balance.posted;
         let (limit, cap) = (budget.limit(), budget.declared.cap);
         let percent = used.percent_of(limit);
-        let mut levels = budget.declared.warn.clone();
-        if cap == Cap::Soft {
-            levels.push(100);
-        }
+        let levels = budget.levels();
         let warned = self.warned.entry(key.clone()).or_default();
         warned.retain(|level| u64::from(*level) <= percent);
         let mut reached = None;

@@ -62,9 +62,7 @@ impl Book {
             book.accounts.restore(account, provider, balance);
         }
         for call in saved.open {
-            let id = call.reservation.facts.call;
-            book.apply(&Entry::Reserved(call.reservation));
-            book.set_flowed_quietly(id, call.flowed);
+            book.put_open(&call.reservation, call.flowed);
         }
         book.remember_levels(now);
         book
@@ -79,7 +77,7 @@ impl Book {
             };
             let used = self.sum_of(&key).balance.posted;
             let percent = used.percent_of(budget.limit());
-            let levels = budget.declared.warn.iter().copied().chain([100]);
+            let levels = budget.levels().into_iter();
             let reached = levels
                 .filter(|level| u64::from(*level) <= percent)
                 .collect();
@@ -91,16 +89,10 @@ impl Book {
         }
     }
 
-    fn set_flowed_quietly(&mut self, call: bb_proto::ids::CallId, flowed: Tokens) {
-        if let Some(open) = self.open.get_mut(&call) {
-            open.flowed = flowed;
-        }
-    }
-
     /// Changes the state as an entry says: the only way it lastingly changes.
     pub(super) fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Reserved(reservation) => self.apply_reserved(reservation),
+            Entry::Reserved(reservation) => self.put_open(reservation, Tokens::ZERO),
             Entry::Marked { .. } => {}
             Entry::Settled {
                 facts,
@@ -148,11 +140,11 @@ impl Book {
         }
     }
 
-    fn apply_reserved(&mut self, reservation: &Reservation) {
+    fn put_open(&mut self, reservation: &Reservation, flowed: Tokens) {
         let facts = &reservation.facts;
         let open = Open {
             reservation: reservation.clone(),
-            flowed: Tokens::ZERO,
+            flowed,
             marked_at: None,
         };
         for account in &facts.accounts {

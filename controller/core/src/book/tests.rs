@@ -1,1 +1,9 @@
+//! The book under test: scenarios as tables, laws over random commands.
 
+mod args;
+mod calls;
+mod kept;
+mod restart;
+mod script;
+mod stage;
+mod told;
