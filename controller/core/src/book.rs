@@ -75,6 +75,10 @@ pub enum CutReason {
     Budget(Refusal),
     /// The operator said so.
     Operator,
+    /// The ledger takes no charges.
+    LedgerClosed,
+    /// The controller stops.
+    Draining,
 }
 
 /// What the book's owner does once the entries are written.

@@ -33,6 +33,11 @@ impl WaitQueue {
         self.of.get(bottle).map_or(0, VecDeque::len)
     }
 
+    pub(super) fn contains(&self, bottle: &BottleName, call: CallId) -> bool {
+        let mut of_bottle = self.of.get(bottle).into_iter().flatten();
+        of_bottle.any(|waiter| waiter.ask.call == call)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.of.is_empty()
     }

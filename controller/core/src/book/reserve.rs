@@ -52,8 +52,10 @@ pub struct Admitted {
 /// Why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// A budget is spent, or has no room for it.
+    /// A budget is spent.
     Budget,
+    /// What a budget has left is set aside for calls that are open.
+    NoRoom,
     /// The operator closed the bottle's egress.
     Operator,
     /// The bottle's run ended.
@@ -117,8 +119,12 @@ enum Look {
 impl Book {
     /// Decides on a call that asks to be admitted.
     ///
-    /// A call that is admitted has tokens set aside until it is settled or voided.
+    /// A call that is admitted has tokens set aside until it is settled or voided. An id that is
+    /// open or waits gets the answer it had.
     pub fn reserve(&mut self, ask: Ask, now: Timestamp) -> Admission {
+        if let Some(answer) = self.answered(&ask) {
+            return answer;
+        }
         if let Some(refusal) = self.refusal_of_bottle(&ask) {
             self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
             return Admission::Refused(refusal);
@@ -212,6 +218,19 @@ impl Book {
         }
     }
 
+    fn answered(&self, ask: &Ask) -> Option<Admission> {
+        if let Some(open) = self.open.get(&ask.call) {
+            return Some(Admission::Admitted(Admitted {
+                call: ask.call,
+                reserved: open.reservation.reserved,
+                estimate: open.reservation.estimate,
+            }));
+        }
+        self.queue
+            .contains(&ask.bottle, ask.call)
+            .then_some(Admission::Waiting)
+    }
+
     fn wait(&mut self, ask: Ask, binding: Vec<BudgetKey>, now: Timestamp) -> Admission {
         self.touch_bottle(&ask.bottle);
         let deadline = now.plus(self.rules.wait);
@@ -236,8 +255,14 @@ impl Book {
                     .percent_of(b.limit())
             });
         match full {
-            Some(budget) => Refusal::by(budget, self.sum_of(budget.key()).balance.posted),
-            None => Refusal::plain(RefusalReason::Budget),
+            Some(budget) => {
+                let refusal = Refusal::by(budget, self.sum_of(budget.key()).balance.posted);
+                Refusal {
+                    reason: RefusalReason::NoRoom,
+                    ..refusal
+                }
+            }
+            None => Refusal::plain(RefusalReason::NoRoom),
         }
     }
 
@@ -306,7 +331,13 @@ impl Book {
                 (true, true) => cap = cap.min(limit.minus(posted)),
                 (true, false) => return Look::Exhausted(budget.key().clone(), refusal()),
                 (false, true) => waits = true,
-                (false, false) => return Look::Refuse(refusal()),
+                (false, false) => {
+                    let reason = RefusalReason::NoRoom;
+                    return Look::Refuse(Refusal {
+                        reason,
+                        ..refusal()
+                    });
+                }
             }
         }
         if waits {

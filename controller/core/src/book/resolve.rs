@@ -11,7 +11,7 @@ use bb_proto::usage::Usage;
 
 use super::judge::Reach;
 use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
-use crate::estimate::{Known, used};
+use crate::estimate::{Estimate, Known, used};
 
 /// What is known of an open call is written down at its first usage and then this often.
 const MARK_EVERY: Millis = Millis(1_000);
@@ -123,8 +123,12 @@ impl Book {
         let Some((facts, before)) = self.settled.of.get(&call).cloned() else {
             return Resolved::Already;
         };
-        let after = self.settlement(&facts, outcome, crate::estimate::Estimate::default());
-        if after.usage == before.usage {
+        let charged_before = Estimate {
+            input: before.usage.input.unwrap_or(0),
+            output: before.usage.output.unwrap_or(0),
+        };
+        let after = self.settlement(&facts, outcome, charged_before);
+        if (after.usage, after.estimated) == (before.usage, before.estimated) {
             return Resolved::Already;
         }
         self.commit(Entry::Amended {
@@ -153,12 +157,7 @@ impl Book {
         Resolved::Voided
     }
 
-    fn settlement(
-        &self,
-        facts: &CallFacts,
-        outcome: &Outcome,
-        estimate: crate::estimate::Estimate,
-    ) -> Settlement {
+    fn settlement(&self, facts: &CallFacts, outcome: &Outcome, estimate: Estimate) -> Settlement {
         let (usage, estimated) = used(&outcome.known, estimate);
         let weights = self.weights(&facts.provider);
         Settlement {
