@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The daemon: it meters what agents spend at an egress proxy, holds them to budgets, and ends
+//! what is over, without the agents' help.
+
+pub mod egress;
+pub mod ledger;
+pub mod settings;
+pub mod store;

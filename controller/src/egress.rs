@@ -1,0 +1,121 @@
+//! The egress proxy: every call of every bottle, from accept to settlement.
+//!
+//! It knows the ledger and the core. It does not know the control socket, and nothing of bottles
+//! but who a token stands for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::ledger::LedgerHandle;
+
+mod body;
+mod document;
+mod exchange;
+mod headers;
+mod identify;
+pub mod listener;
+mod metered_body;
+pub mod providers;
+mod refuse;
+mod request;
+mod sending;
+mod tap;
+mod upstream;
+
+pub use providers::{Provider, Providers};
+use upstream::Upstreams;
+
+/// The limits of the proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest request body, in bytes.
+    pub body_max: u64,
+    /// How long reaching a provider may take.
+    pub connect_timeout: Duration,
+    /// How long a provider may take to begin its answer.
+    pub response_timeout: Duration,
+    /// How long a provider may be silent within an answer.
+    pub idle_timeout: Duration,
+    /// How long an answer is read on after its client went away.
+    pub drain: Duration,
+}
+
+/// Counts of what no bottle stands for.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Requests refused for their token.
+    pub wrong_token: AtomicU64,
+}
+
+/// What every exchange needs.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ledger: LedgerHandle,
+    providers: watch::Receiver<Arc<Providers>>,
+    limits: watch::Receiver<Limits>,
+    upstreams: Upstreams,
+    tracker: TaskTracker,
+    draining: watch::Receiver<bool>,
+    counts: Arc<Counts>,
+}
+
+/// What an [`Egress`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where calls are admitted and charged.
+    pub ledger: LedgerHandle,
+    /// The providers, as the settings have them now.
+    pub providers: watch::Receiver<Arc<Providers>>,
+    /// The limits, as the settings have them now.
+    pub limits: watch::Receiver<Limits>,
+    /// Where tasks are spawned.
+    pub tracker: TaskTracker,
+    /// Whether new calls are refused because the controller stops.
+    pub draining: watch::Receiver<bool>,
+    /// Counts of what no bottle stands for.
+    pub counts: Arc<Counts>,
+    /// The TLS configuration towards providers.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+impl Egress {
+    /// Puts the proxy together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                ledger: parts.ledger,
+                providers: parts.providers,
+                limits: parts.limits,
+                upstreams: Upstreams::new(parts.tls, parts.tracker.clone()),
+                tracker: parts.tracker,
+                draining: parts.draining,
+                counts: parts.counts,
+            }),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        *self.shared.limits.borrow()
+    }
+
+    fn providers(&self) -> Arc<Providers> {
+        Arc::clone(&self.shared.providers.borrow())
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.shared.draining.borrow()
+    }
+
+    fn count_wrong_token(&self) {
+        self.shared.counts.wrong_token.fetch_add(1, Ordering::Relaxed);
+    }
+}

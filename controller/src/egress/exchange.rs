@@ -1,0 +1,405 @@
+//! The journey of a call, from top to bottom: identify, route, read, reserve, forward, meter,
+//! settle. Each step needs what the step before made.
+
+use std::sync::Arc;
+
+use bb_core::book::Ask;
+use bb_core::estimate::Known;
+use bb_core::meter::{Framing, UsageChunkFilter};
+use bb_core::provider::RouteKind;
+use bb_core::refusal::Reason;
+use bb_core::request::{RequestFacts, with_include_usage};
+use bb_proto::ids::CallId;
+use bb_proto::reply::Ending;
+use bb_proto::usage::Wire;
+use bytes::Bytes;
+use http::header;
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+use super::Egress;
+use super::body::{ClientBody, RequestBody, Whole};
+use super::document::Document;
+use super::headers::{strip_hop_by_hop, towards_upstream};
+use super::identify::{Identified, Unidentified, identify, target};
+use super::metered_body::{CallInFlight, Flow, HELD_BYTES_MAX, Hold, MeteredBody};
+use super::providers::{Provider, Providers};
+use super::refuse::Refused;
+use super::request::{Unread, read_whole};
+use super::sending::{Arrived, Parts, Sending, is_unbilled};
+use super::tap::{Tap, framing};
+use super::upstream::{UpstreamBody, UpstreamError};
+use crate::ledger::Ticket;
+
+/// A model call that may be asked for: who asks, whom, and in which dialect.
+struct Call {
+    who: Identified,
+    wire: Wire,
+    providers: Arc<Providers>,
+    provider: String,
+    path: String,
+}
+
+/// A call with its request read.
+struct Prepared {
+    call: Call,
+    request: Request<RequestBody>,
+    facts: RequestFacts,
+    /// Whether usage was asked for on the client's behalf, and is taken out again.
+    asked_usage: bool,
+}
+
+/// A call that was admitted: the only thing that can be forwarded.
+struct Admitted {
+    prepared: Prepared,
+    ticket: Ticket,
+}
+
+/// Answers one request.
+pub(super) async fn answer(egress: Egress, request: Request<Incoming>) -> Response<ClientBody> {
+    let is_head = request.method() == Method::HEAD;
+    if is_front_door(&request) {
+        return greet();
+    }
+    match journey(&egress, request).await {
+        Ok(response) => response,
+        Err((refused, wire)) => {
+            tracing::debug!(
+                reason = refused.reason.as_str(),
+                bottle = refused.bottle.as_ref().map(tracing::field::display),
+                "refused"
+            );
+            let mut response = refused.into_response(wire);
+            if is_head {
+                *response.body_mut() = ClientBody::empty();
+            }
+            response
+        }
+    }
+}
+
+type Refusing = (Refused, Option<Wire>);
+
+async fn journey(
+    egress: &Egress,
+    request: Request<Incoming>,
+) -> Result<Response<ClientBody>, Refusing> {
+    let call = match route(egress, &request)? {
+        Routed::Call(call) => call,
+        Routed::Unmetered(passing) => return pass_through(egress, passing, request).await,
+    };
+    let wire = Some(call.wire);
+    let prepared = prepare(egress, call, request).await.map_err(|refused| (refused, wire))?;
+    let admitted = reserve(egress, prepared).await.map_err(|refused| (refused, wire))?;
+    forward(egress, admitted).await.map_err(|refused| (refused, wire))
+}
+
+enum Routed {
+    Call(Call),
+    Unmetered(Call),
+}
+
+/// Finds who asks, and what for.
+fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusing> {
+    let plain = |reason| (Refused::plain(reason), None);
+    if request.method() == Method::CONNECT || request.uri().scheme().is_some() {
+        return Err(plain(Reason::HostRefused));
+    }
+    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let target = target(path_and_query).ok_or_else(|| plain(Reason::UnknownPath))?;
+    let providers = egress.providers();
+    let provider =
+        providers.get(target.provider).ok_or_else(|| plain(Reason::UnknownProvider))?;
+    let kind = provider.route(request.method().as_str(), target.path);
+    let wire = match kind {
+        Some(RouteKind::Call(wire)) => Some(wire),
+        _ => provider.row.wires().first().copied(),
+    };
+    let who = identify(&egress.shared.ledger, &target, request.headers()).map_err(|why| {
+        egress.count_wrong_token();
+        let reason = match why {
+            Unidentified::NoToken => Reason::Token,
+            Unidentified::Mismatch => Reason::TokenMismatch,
+        };
+        (Refused::plain(reason), wire)
+    })?;
+    let refused = |reason| Err((Refused::of(reason, &who.identity.bottle), wire));
+    if request.headers().contains_key(header::UPGRADE) {
+        return refused(Reason::Upgrade);
+    }
+    let call = |who, wire| Call {
+        who,
+        wire,
+        provider: target.provider.to_owned(),
+        path: target.path.to_owned(),
+        providers: Arc::clone(&providers),
+    };
+    match kind {
+        None => refused(Reason::UnknownPath),
+        Some(RouteKind::Refused(why)) => refused(why.into()),
+        Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
+        Some(RouteKind::Unmetered) => {
+            Ok(Routed::Unmetered(call(who, wire.unwrap_or(Wire::OpenaiChat))))
+        }
+    }
+}
+
+impl Call {
+    fn provider(&self) -> Result<&Provider, Refused> {
+        self.providers
+            .get(&self.provider)
+            .ok_or_else(|| Refused::of(Reason::UnknownProvider, &self.who.identity.bottle))
+    }
+
+    fn refused(&self, reason: Reason) -> Refused {
+        Refused::of(reason, &self.who.identity.bottle)
+    }
+
+    /// Makes the request that the provider gets of the one that the client sent.
+    fn towards_provider(
+        &self,
+        mut head: http::request::Parts,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, Refused> {
+        let provider = self.provider()?;
+        let credential = provider.credential_header();
+        let in_header = self.who.token_in_header;
+        towards_upstream(&mut head.headers, &provider.key, credential, in_header)
+            .map_err(|_| self.refused(Reason::NoCredential))?;
+        let path = provider.row.upstream_path(head.method.as_str(), &self.path);
+        head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
+        head.version = http::Version::HTTP_11;
+        head.extensions.clear();
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+/// Passes what costs no tokens: lists of models, counts of tokens.
+async fn pass_through(
+    egress: &Egress,
+    call: Call,
+    request: Request<Incoming>,
+) -> Result<Response<ClientBody>, Refusing> {
+    let wire = Some(call.wire);
+    let (head, body) = request.into_parts();
+    let request =
+        call.towards_provider(head, RequestBody::Passed(body)).map_err(|r| (r, wire))?;
+    let upstream = call.provider().map_err(|r| (r, wire))?.upstream(&call.path).clone();
+    let limits = egress.limits();
+    let sent = egress.shared.upstreams.send(&upstream, request, limits.connect_timeout);
+    match tokio::time::timeout(limits.response_timeout, sent).await {
+        Ok(Ok(response)) => {
+            let (mut head, body) = response.into_parts();
+            strip_hop_by_hop(&mut head.headers);
+            Ok(Response::from_parts(head, ClientBody::Passed(body)))
+        }
+        Ok(Err(error)) => Err((call.refused(upstream_failed(&error)), wire)),
+        Err(_) => Err((call.refused(Reason::UpstreamTimeout), wire)),
+    }
+}
+
+/// Reads what the request says of itself, and makes it the provider's.
+async fn prepare(
+    egress: &Egress,
+    call: Call,
+    request: Request<Incoming>,
+) -> Result<Prepared, Refused> {
+    let (head, body) = request.into_parts();
+    let mut body = match read_whole(body, egress.limits().body_max).await {
+        Ok(body) => body,
+        Err(Unread::TooLong) => return Err(call.refused(Reason::BodyTooLarge)),
+        Err(Unread::Broken(error)) => {
+            tracing::debug!(%error, "a client's request broke off");
+            return Err(call.refused(Reason::BadRequest));
+        }
+    };
+    let facts = RequestFacts::read(call.wire, &call.path, &body);
+    let mut asked_usage = false;
+    let wants_usage = call.wire == Wire::OpenaiChat
+        && facts.stream
+        && facts.include_usage != Some(true)
+        && call.provider()?.row.include_usage
+        && !head.headers.contains_key(header::CONTENT_ENCODING);
+    if wants_usage && let Some(with_usage) = with_include_usage(&body) {
+        body = Bytes::from(with_usage);
+        asked_usage = true;
+    }
+    let request = call.towards_provider(head, RequestBody::Whole(Whole::new(body, None)))?;
+    Ok(Prepared { call, request, facts, asked_usage })
+}
+
+/// Asks the ledger; waits where the call may have to.
+async fn reserve(egress: &Egress, prepared: Prepared) -> Result<Admitted, Refused> {
+    let call = &prepared.call;
+    if egress.is_draining() {
+        return Err(call.refused(Reason::Draining));
+    }
+    let facts = &prepared.facts;
+    let identity = &call.who.identity;
+    let provider = call.provider()?.row.key.clone();
+    let ask = Ask {
+        call: CallId(Uuid::now_v7()),
+        bottle: identity.bottle.clone(),
+        run: identity.run,
+        provider,
+        wire: call.wire,
+        model: facts.model.clone().unwrap_or_default(),
+        body_bytes: facts.body_bytes,
+        output_max: facts.output_max,
+        choices: facts.choices,
+        background: facts.background,
+    };
+    match egress.shared.ledger.reserve(ask).await {
+        Ok(ticket) => Ok(Admitted { prepared, ticket }),
+        Err(why) => Err(Refused::not_admitted(why, &identity.bottle)),
+    }
+}
+
+/// Sends the request, and makes the client's answer of the provider's.
+async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientBody>, Refused> {
+    let Admitted { prepared, ticket } = admitted;
+    let Prepared { call, request, facts, asked_usage } = prepared;
+    let limits = egress.limits();
+    let provider = call.provider()?;
+    let upstream = provider.upstream(&call.path).clone();
+    let (wire, quirks, choices) = (call.wire, provider.quirks(&call.path), facts.choices);
+    let parts = Parts {
+        call: CallInFlight {
+            ledger: egress.shared.ledger.clone(),
+            call: ticket.admitted.call,
+            bottle: call.who.identity.bottle.clone(),
+            status: None,
+            is_resolved: false,
+        },
+        cut: ticket.cut,
+        make_tap: Box::new(move |headers| Tap::new(wire, headers, quirks, choices)),
+    };
+    let sender = egress.clone();
+    let sent = Box::pin(async move {
+        sender.shared.upstreams.send(&upstream, request, limits.connect_timeout).await
+    });
+    match Sending::new(egress.clone(), sent, parts, limits.response_timeout).await {
+        Arrived::Answer(response, parts) => {
+            receive(egress, &call, response, parts, asked_usage).await
+        }
+        Arrived::Failed(error, mut parts) => {
+            tracing::info!(call = %parts.call.call, %error, "the provider could not be asked");
+            if error.is_unsent() {
+                parts.call.void();
+            } else {
+                settle_unseen(&mut parts.call, Ending::UpstreamGone).await;
+            }
+            Err(call.refused(upstream_failed(&error)))
+        }
+        Arrived::TimedOut(mut parts) => {
+            settle_unseen(&mut parts.call, Ending::UpstreamGone).await;
+            Err(call.refused(Reason::UpstreamTimeout))
+        }
+        Arrived::Cut(reason, mut parts) => {
+            settle_unseen(&mut parts.call, Ending::Cut).await;
+            Err(Refused::cut(reason, &parts.call.bottle))
+        }
+    }
+}
+
+/// Charges a call of which nothing came back, by estimate.
+async fn settle_unseen(call: &mut CallInFlight, ending: Ending) {
+    if call.settle(Known::default(), ending).await.is_err() {
+        tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
+    }
+}
+
+/// Takes the provider's answer: whole where it is one document, else as it flows.
+async fn receive(
+    egress: &Egress,
+    call: &Call,
+    response: Response<UpstreamBody>,
+    mut parts: Parts,
+    asked_usage: bool,
+) -> Result<Response<ClientBody>, Refused> {
+    let limits = egress.limits();
+    let (mut head, body) = response.into_parts();
+    strip_hop_by_hop(&mut head.headers);
+    parts.call.status = Some(head.status.as_u16());
+    if is_unbilled(head.status) {
+        parts.call.void();
+        return Ok(Response::from_parts(head, ClientBody::Passed(body)));
+    }
+    let is_document = is_document(&head);
+    let Parts { call: in_flight, cut, make_tap } = parts;
+    let tap = make_tap(&head.headers);
+    let filter = asked_usage.then(UsageChunkFilter::new);
+    let mut flow = Flow::new(body, tap, in_flight, cut, filter, limits.idle_timeout);
+    if is_document {
+        return receive_document(egress, call, head, flow).await;
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    flow.hold = Hold::Event;
+    let body = MeteredBody::new(flow, egress.shared.tracker.clone(), limits.drain);
+    Ok(Response::from_parts(head, ClientBody::Metered(Box::new(body))))
+}
+
+/// Returns whether an answer is one document, whose headers wait for its charge.
+fn is_document(head: &http::response::Parts) -> bool {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return true;
+    }
+    let is_short = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok()?.parse::<usize>().ok())
+        .is_some_and(|len| len <= HELD_BYTES_MAX);
+    is_short || framing(&head.headers) == Some(Framing::Json)
+}
+
+/// Reads a document whole, charges it, and only then shows any of it; one that is too long for
+/// that flows with its last frame held.
+async fn receive_document(
+    egress: &Egress,
+    call: &Call,
+    head: http::response::Parts,
+    flow: Flow,
+) -> Result<Response<ClientBody>, Refused> {
+    let limits = egress.limits();
+    let mut guard = MeteredBody::new(flow, egress.shared.tracker.clone(), limits.drain);
+    match guard.read_document().await {
+        Document::Whole(bytes, trailers) => {
+            let mut head = head;
+            if trailers.is_some() {
+                head.headers.remove(header::CONTENT_LENGTH);
+            }
+            let whole = Whole::new(bytes, trailers);
+            Ok(Response::from_parts(head, ClientBody::Whole(whole)))
+        }
+        Document::Long => {
+            Ok(Response::from_parts(head, ClientBody::Metered(Box::new(guard))))
+        }
+        Document::Broken => Err(call.refused(Reason::UpstreamUnreachable)),
+        Document::Idle => Err(call.refused(Reason::UpstreamTimeout)),
+        Document::Cut(reason) => Err(Refused::cut(reason, &call.who.identity.bottle)),
+        Document::LedgerClosed => Err(call.refused(Reason::LedgerClosed)),
+    }
+}
+
+fn upstream_failed(error: &UpstreamError) -> Reason {
+    match error {
+        UpstreamError::ConnectTimeout { .. } => Reason::UpstreamTimeout,
+        UpstreamError::Connect { .. }
+        | UpstreamError::Handshake { .. }
+        | UpstreamError::Exchange { .. } => Reason::UpstreamUnreachable,
+        UpstreamError::Request(_) => Reason::BadRequest,
+    }
+}
+
+/// Clients look whether anybody is there before their first call.
+fn is_front_door(request: &Request<Incoming>) -> bool {
+    let is_look = matches!(*request.method(), Method::HEAD | Method::GET);
+    let path = request.uri().path();
+    let Some(target) = target(path) else { return false };
+    is_look && request.uri().scheme().is_none() && matches!(target.path, "" | "/")
+}
+
+fn greet() -> Response<ClientBody> {
+    Response::new(ClientBody::empty())
+}

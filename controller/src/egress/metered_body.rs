@@ -1,0 +1,501 @@
+//! A provider's answer on its way to the client: metered, held at its end until it is charged, cut
+//! where it must be. Whatever ends it, it is settled exactly once.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bb_core::book::{CutReason, Outcome, Resolved};
+use bb_core::estimate::Known;
+use bb_core::meter::UsageChunkFilter;
+use bb_proto::ids::{BottleName, CallId};
+use bb_proto::reply::Ending;
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
+
+use super::body::BodyError;
+use super::refuse::Refused;
+use super::tap::Tap;
+use super::upstream::UpstreamBody;
+use crate::ledger::{LedgerHandle, Settling};
+
+/// What has flowed is told to the ledger each time so many bytes of text did.
+const REPORT_BYTES: u64 = 1_024;
+/// A cut that comes in the middle of an event waits so long for the event's end.
+const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
+/// And for so many bytes.
+const BOUNDARY_BYTES: usize = 64 << 10;
+/// The longest piece of an answer that is held until it is charged, where no event ends it.
+pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
+
+/// A call that was forwarded: it must be settled or voided, and is at the latest when dropped.
+#[derive(Debug)]
+pub(super) struct CallInFlight {
+    pub(super) ledger: LedgerHandle,
+    pub(super) call: CallId,
+    pub(super) bottle: BottleName,
+    pub(super) status: Option<u16>,
+    pub(super) is_resolved: bool,
+}
+
+impl CallInFlight {
+    pub(super) fn settle(&mut self, known: Known, ending: Ending) -> Settling {
+        self.is_resolved = true;
+        self.ledger.settle(self.call, Outcome { known, ending, status: self.status })
+    }
+
+    pub(super) fn void(&mut self) {
+        self.is_resolved = true;
+        self.ledger.void(self.call, self.status);
+    }
+}
+
+impl Drop for CallInFlight {
+    fn drop(&mut self) {
+        if !self.is_resolved {
+            // It was forwarded and nothing is known of it: charged by estimate, never forgotten.
+            drop(self.settle(Known::default(), Ending::ClientGone));
+        }
+    }
+}
+
+/// How an answer's end is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// By the event that ends the message, or by the end of the body.
+    Event,
+    /// By the end of the body: the last frame is held.
+    LastFrame,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The answer flows.
+    Flowing,
+    /// It is being charged; then `then` happens.
+    Settling(Settling, Then),
+    /// It is charged; the rest passes.
+    Passing,
+    /// Nothing follows.
+    Ended,
+}
+
+/// What a settlement is waited for with.
+#[derive(Debug)]
+enum Then {
+    /// These bytes pass, and what follows them.
+    Release(Bytes),
+    /// These bytes are the last.
+    End(Option<Bytes>),
+    /// These trailers are the last.
+    Trailers(Frame<Bytes>),
+    /// The body breaks off.
+    Break(BodyError),
+}
+
+/// A metered answer.
+#[derive(Debug)]
+pub(super) struct MeteredBody {
+    /// Taken out where the client goes away and the rest is read without it.
+    pub(super) flow: Option<Flow>,
+    tracker: TaskTracker,
+    drain: Duration,
+}
+
+/// The answer itself, wherever it is read from.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) upstream: UpstreamBody,
+    pub(super) tap: Tap,
+    pub(super) call: CallInFlight,
+    pub(super) cut: oneshot::Receiver<CutReason>,
+    pub(super) filter: Option<UsageChunkFilter>,
+    pub(super) hold: Hold,
+    pub(super) idle_timeout: Duration,
+    out: VecDeque<Bytes>,
+    held: Option<Bytes>,
+    stage: Stage,
+    reported: u64,
+    was_stated: bool,
+    cutting: Option<Cutting>,
+    charged: Option<Known>,
+    last_frame: Instant,
+    idle: Option<Pin<Box<Sleep>>>,
+}
+
+/// A cut that waits for the end of an event.
+#[derive(Debug)]
+struct Cutting {
+    reason: CutReason,
+    until: Pin<Box<Sleep>>,
+    bytes: usize,
+}
+
+impl MeteredBody {
+    pub(super) fn new(flow: Flow, tracker: TaskTracker, drain: Duration) -> Self {
+        Self { flow: Some(flow), tracker, drain }
+    }
+}
+
+impl Body for MeteredBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.flow {
+            Some(flow) => flow.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for MeteredBody {
+    fn drop(&mut self) {
+        let Some(flow) = self.flow.take() else { return };
+        if flow.needs_drain() {
+            self.tracker.spawn(flow.drain(self.drain));
+        }
+    }
+}
+
+impl Flow {
+    pub(super) fn new(
+        upstream: UpstreamBody,
+        tap: Tap,
+        call: CallInFlight,
+        cut: oneshot::Receiver<CutReason>,
+        filter: Option<UsageChunkFilter>,
+        idle_timeout: Duration,
+    ) -> Self {
+        Self {
+            upstream,
+            tap,
+            call,
+            cut,
+            filter,
+            hold: Hold::Event,
+            idle_timeout,
+            out: VecDeque::new(),
+            held: None,
+            stage: Stage::Flowing,
+            reported: 0,
+            was_stated: false,
+            cutting: None,
+            charged: None,
+            last_frame: Instant::now(),
+            idle: None,
+        }
+    }
+
+    /// Goes on as a stream after so much of a document was read already: its last frame is held.
+    pub(super) fn go_on_after(&mut self, mut frames: VecDeque<Bytes>) {
+        self.hold = Hold::LastFrame;
+        self.held = frames.pop_back();
+        self.out = frames;
+    }
+
+    fn needs_drain(&self) -> bool {
+        matches!(self.stage, Stage::Flowing) && !self.call.is_resolved
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(bytes) = self.out.pop_front() {
+                if bytes.is_empty() {
+                    continue;
+                }
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            match &mut self.stage {
+                Stage::Ended => return Poll::Ready(None),
+                Stage::Settling(settling, _) => {
+                    let settled = ready!(Pin::new(settling).poll(cx));
+                    if let Some(last) = self.settled(settled) {
+                        return Poll::Ready(Some(last));
+                    }
+                }
+                Stage::Flowing => {
+                    if let Poll::Ready(end) = self.poll_cut(cx) {
+                        self.stage = end;
+                        continue;
+                    }
+                    match Pin::new(&mut self.upstream).poll_frame(cx) {
+                        Poll::Ready(frame) => self.took(frame),
+                        Poll::Pending => ready!(self.poll_idle(cx)),
+                    }
+                }
+                Stage::Passing => match ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => {
+                            self.tap.read(&data);
+                            self.pass(data);
+                        }
+                        Err(trailers) => {
+                            self.stage = Stage::Ended;
+                            return Poll::Ready(Some(Ok(trailers)));
+                        }
+                    },
+                    Some(Err(error)) => {
+                        self.stage = Stage::Ended;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    None => self.passed(),
+                },
+            }
+        }
+    }
+
+    /// Takes what the upstream gave while the answer flows.
+    fn took(&mut self, frame: Option<Result<Frame<Bytes>, BodyError>>) {
+        match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.took_data(data),
+                Err(trailers) => {
+                    let last = self.last_bytes();
+                    self.finish(|_| Then::Trailers(trailers));
+                    self.out.extend(last);
+                }
+            },
+            Some(Err(error)) => {
+                tracing::info!(call = %self.call.call, %error, "the provider went away");
+                self.tap.finish();
+                self.settle(Ending::UpstreamGone, Then::Break(error));
+            }
+            None => {
+                let last = self.last_bytes();
+                self.finish(|_| Then::End(last));
+            }
+        }
+    }
+
+    fn took_data(&mut self, data: Bytes) {
+        self.last_frame = Instant::now();
+        let reading = self.tap.read(&data);
+        if self.hold == Hold::LastFrame {
+            if let Some(before) = self.held.replace(data) {
+                self.out.push_back(before);
+            }
+            self.report();
+            return;
+        }
+        if let Some(cutting) = &mut self.cutting {
+            // The event that was under way ends here: its rest passes, and no more.
+            cutting.bytes += data.len();
+            if let Some(boundary) = reading.boundary {
+                let rest = data.slice(..boundary.min(data.len()));
+                self.pass(rest);
+                return;
+            }
+        }
+        match reading.hold_at {
+            Some(at) => {
+                let mut before = data;
+                let held = before.split_off(at.min(before.len()));
+                self.pass(before);
+                let ending = self.ending_by_provider();
+                self.settle(ending, Then::Release(held));
+            }
+            None => {
+                self.pass(data);
+                self.report();
+            }
+        }
+    }
+
+    fn pass(&mut self, data: Bytes) {
+        match &mut self.filter {
+            None => self.out.push_back(data),
+            Some(filter) => self.out.extend(filter.pass(data)),
+        }
+    }
+
+    /// What is still kept back when the body ends.
+    fn last_bytes(&mut self) -> Option<Bytes> {
+        let filtered = self.filter.as_mut().and_then(UsageChunkFilter::finish);
+        self.held.take().or(filtered)
+    }
+
+    /// The provider ended the body.
+    fn finish(&mut self, then: impl FnOnce(&mut Self) -> Then) {
+        self.tap.finish();
+        let then = then(self);
+        let ending = self.ending_by_provider();
+        self.settle(ending, then);
+    }
+
+    pub(super) fn ending_by_provider(&self) -> Ending {
+        if self.tap.failed() {
+            Ending::ProviderError
+        } else if self.tap.known().complete {
+            Ending::Complete
+        } else {
+            Ending::UpstreamGone
+        }
+    }
+
+    fn settle(&mut self, ending: Ending, then: Then) {
+        let known = self.tap.known();
+        self.charged = Some(known);
+        self.stage = Stage::Settling(self.call.settle(known, ending), then);
+    }
+
+    /// Goes on after the charge is on disk, or could not be put there.
+    fn settled(
+        &mut self,
+        settled: Result<Resolved, crate::ledger::Closed>,
+    ) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let Stage::Settling(_, then) = mem::replace(&mut self.stage, Stage::Ended) else {
+            return None;
+        };
+        if settled.is_err() {
+            // The end may not be shown: it is not charged on disk.
+            let refused = Refused::cut(CutReason::LedgerClosed, &self.call.bottle);
+            let sentence = refused.reason.sentence();
+            return match (self.tap.ending_before_held(sentence), then) {
+                (Some(ending), Then::Release(_) | Then::End(_) | Then::Trailers(_)) => {
+                    self.out.push_back(ending.into());
+                    None
+                }
+                _ => Some(Err(BodyError::Cut)),
+            };
+        }
+        match then {
+            Then::Release(bytes) => {
+                self.stage = Stage::Passing;
+                self.pass(bytes);
+                None
+            }
+            Then::End(bytes) => {
+                self.out.extend(bytes);
+                None
+            }
+            Then::Trailers(trailers) => Some(Ok(trailers)),
+            Then::Break(error) => Some(Err(error)),
+        }
+    }
+
+    /// The body ended after its charge: a later word of the provider corrects it.
+    fn passed(&mut self) {
+        self.tap.finish();
+        let last = self.last_bytes();
+        let known = self.tap.known();
+        let stated_before = self.charged.map(|known| known.stated);
+        if known.complete && stated_before.is_some_and(|before| before != known.stated) {
+            let outcome =
+                Outcome { known, ending: Ending::Complete, status: self.call.status };
+            let amending = self.call.ledger.amend(self.call.call, outcome);
+            self.stage = Stage::Settling(amending, Then::End(last));
+            return;
+        }
+        self.out.extend(last);
+        self.stage = Stage::Ended;
+    }
+
+    /// Tells the ledger what has flowed, at the first usage and then now and again.
+    fn report(&mut self) {
+        let flowed = self.tap.flowed_bytes();
+        let stated_now = !self.was_stated && self.tap.is_stated();
+        if stated_now || flowed >= self.reported.saturating_add(REPORT_BYTES) {
+            self.was_stated |= stated_now;
+            self.reported = flowed;
+            self.call.ledger.flowed(self.call.call, self.tap.known());
+        }
+    }
+
+    /// Ends the answer where it is to be cut and can be.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
+        if self.cutting.is_none() {
+            let reason = match Pin::new(&mut self.cut).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(reason)) => reason,
+                // The ledger no longer knows the call: its end is told by the settlement.
+                Poll::Ready(Err(_)) => return Poll::Pending,
+            };
+            let until = Box::pin(tokio::time::sleep(BOUNDARY_WAIT));
+            self.cutting = Some(Cutting { reason, until, bytes: 0 });
+        }
+        let Some(cutting) = &mut self.cutting else { return Poll::Pending };
+        let refused = Refused::cut(cutting.reason.clone(), &self.call.bottle);
+        let sentence = refused.reason.sentence();
+        let too_late =
+            cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
+        let ending = if self.tap.is_at_boundary() && self.hold == Hold::Event {
+            self.tap.ending(sentence)
+        } else if too_late || self.hold == Hold::LastFrame || !self.tap.is_identity() {
+            None
+        } else {
+            return Poll::Pending;
+        };
+        let then = match ending {
+            Some(ending) => Then::End(Some(ending.into())),
+            None => Then::Break(BodyError::Cut),
+        };
+        let known = self.tap.known();
+        self.charged = Some(known);
+        Poll::Ready(Stage::Settling(self.call.settle(known, Ending::Cut), then))
+    }
+
+    /// Ends the answer where the provider was silent for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.last_frame + self.idle_timeout;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        loop {
+            ready!(idle.as_mut().poll(cx));
+            if deadline <= Instant::now() {
+                break;
+            }
+            idle.as_mut().reset(deadline);
+        }
+        self.tap.finish();
+        self.settle(Ending::UpstreamGone, Then::Break(BodyError::Idle));
+        Poll::Ready(())
+    }
+
+    /// Reads on without a client, for the final usage, up to a bound; then settles.
+    pub(super) async fn drain(mut self, bound: Duration) {
+        let read = tokio::time::timeout(bound, std::future::poll_fn(|cx| self.poll_drain(cx)));
+        if read.await.is_err() {
+            tracing::debug!(call = %self.call.call, "a client left; the answer was not read on");
+        }
+        if !self.call.is_resolved {
+            let known = self.tap.known();
+            let ending = if known.complete { Ending::Complete } else { Ending::ClientGone };
+            if self.call.settle(known, ending).await.is_err() {
+                tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
+            }
+        }
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if Pin::new(&mut self.cut).poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            match ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && self.tap.read(&data).hold_at.is_some()
+                    {
+                        return Poll::Ready(());
+                    }
+                    self.report();
+                }
+                Some(Err(_)) | None => {
+                    self.tap.finish();
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The ledger: the one owner of the book and of the writing database connection.
+//!
+//! Everybody else sends it letters and gets answers after what they say is written. This module
+//! knows the book and the store; it does not know who asks, or why.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use bb_core::book::{Admitted, Ask, Book, CutReason, Outcome, Refusal, Resolved, Rules};
+use bb_core::estimate::Known;
+use bb_proto::event::Event;
+use bb_proto::ids::{BottleName, CallId};
+use bb_proto::time::Timestamp;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use crate::store::{Store, StoreError};
+
+mod clock;
+mod identities;
+mod mailbox;
+mod owner;
+mod thread;
+
+pub use identities::{Identities, Identity};
+
+use mailbox::{Letter, Mailbox};
+use owner::Owner;
+
+/// The most letters that wait for the ledger; beyond it new calls are refused.
+const LETTERS_MAX: usize = 4_096;
+/// The most events a watcher may lag behind before it loses the oldest.
+const EVENTS_MAX: usize = 1_024;
+
+/// Why a call is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// The book says no.
+    Refused(Refusal),
+    /// The ledger takes no charges: its disk is full or failing.
+    Closed,
+    /// Too much waits for the ledger.
+    Busy,
+}
+
+/// The ledger takes no charges now: what was sent is kept and written when it can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger is closed")]
+pub struct Closed;
+
+/// A call that may go, and how it is told to end.
+#[derive(Debug)]
+pub struct Ticket {
+    /// What was set aside.
+    pub admitted: Admitted,
+    /// Fires when the call is to be ended.
+    pub cut: oneshot::Receiver<CutReason>,
+}
+
+/// A charge that is under way.
+#[derive(Debug)]
+pub struct Settling(oneshot::Receiver<Result<Resolved, Closed>>);
+
+impl Future for Settling {
+    type Output = Result<Resolved, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(Closed)))
+    }
+}
+
+/// A cheap way to reach the ledger.
+#[derive(Debug, Clone)]
+pub struct LedgerHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    mailbox: Mailbox,
+    /// Held by whoever works: the ledger's thread, or a caller that finds it idle.
+    owner: Mutex<Owner>,
+    outside: Outside,
+}
+
+/// What the ledger shows to everybody without being asked.
+#[derive(Debug)]
+struct Outside {
+    identities: Identities,
+    revision: watch::Sender<u64>,
+    events: broadcast::Sender<Event>,
+    /// Since when it is closed, in milliseconds; zero where it is open.
+    closed_since: AtomicI64,
+    ended: AtomicBool,
+}
+
+/// The thread that owns the ledger; it ends, with everything written, when this is joined.
+#[derive(Debug)]
+pub struct LedgerThread {
+    handle: LedgerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Opens the ledger at `path`, charges what was open when it was last closed, and starts its
+/// thread.
+pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), StoreError> {
+    let store = Store::open(path)?;
+    let (saved, next_entry) = store.load()?;
+    let mut clock = clock::Clock::default();
+    let now = clock.now();
+    let outside = Outside {
+        identities: Identities::default(),
+        revision: watch::Sender::new(0),
+        events: broadcast::Sender::new(EVENTS_MAX),
+        closed_since: AtomicI64::new(0),
+        ended: AtomicBool::new(false),
+    };
+    let book = Book::restore(saved, rules, now);
+    let mut owner = Owner::new(book, store, path.to_owned(), next_entry, clock);
+    owner.recover(&outside)?;
+    let shared = Arc::new(Shared {
+        mailbox: Mailbox::new(LETTERS_MAX),
+        owner: Mutex::new(owner),
+        outside,
+    });
+    let handle = LedgerHandle { shared: Arc::clone(&shared) };
+    let thread = std::thread::Builder::new()
+        .name("ledger".to_owned())
+        .spawn(move || thread::run(&shared))
+        .map_err(|error| StoreError::Row { table: "thread", what: error.to_string() })?;
+    Ok((handle.clone(), LedgerThread { handle, thread: Some(thread) }))
+}
+
+impl LedgerThread {
+    /// Ends the thread after all letters are answered.
+    pub fn join(mut self) {
+        self.handle.shared.mailbox.close();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the ledger's thread panicked");
+        }
+    }
+}
+
+impl LedgerHandle {
+    /// Asks for a call to be admitted; returns once it may go, its reservation written.
+    ///
+    /// A caller that goes away while it waits takes the call back.
+    pub async fn reserve(&self, ask: Ask) -> Result<Ticket, NotAdmitted> {
+        if self.is_closed() {
+            return Err(NotAdmitted::Closed);
+        }
+        let (cut, cut_receiver) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let (bottle, call) = (ask.bottle.clone(), ask.call);
+        let letter = Letter::Reserve { ask, cut, reply };
+        self.shared.send_or_work(letter).map_err(|_| NotAdmitted::Busy)?;
+        let mut guard = WithdrawOnDrop { handle: self, waits: Some((bottle, call)) };
+        let answer = answer.await;
+        guard.waits = None;
+        match answer {
+            Ok(Ok(admitted)) => Ok(Ticket { admitted, cut: cut_receiver }),
+            Ok(Err(refused)) => Err(refused),
+            Err(_) => Err(NotAdmitted::Closed),
+        }
+    }
+
+    /// Tells what has flowed of an open call. It is not answered.
+    pub fn flowed(&self, call: CallId, known: Known) {
+        // A full mailbox loses a mark, never a charge: the settlement says all of it again.
+        if self.shared.mailbox.try_send(Letter::Flowed { call, known }).is_err() {
+            tracing::debug!(%call, "a mark was left out: the ledger is busy");
+        }
+    }
+
+    /// Charges a call; what is returned is ready once the charge is on disk. The order is under way
+    /// whether it is waited for or not.
+    pub fn settle(&self, call: CallId, outcome: Outcome) -> Settling {
+        let (reply, answer) = oneshot::channel();
+        self.shared.mailbox.send(Letter::Settle { call, outcome, reply });
+        Settling(answer)
+    }
+
+    /// Corrects a settled call; what is returned is ready once that is on disk.
+    pub fn amend(&self, call: CallId, outcome: Outcome) -> Settling {
+        let (reply, answer) = oneshot::channel();
+        self.shared.mailbox.send(Letter::Amend { call, outcome, reply });
+        Settling(answer)
+    }
+
+    /// Takes a call back that was surely not billed. It is not answered.
+    pub fn void(&self, call: CallId, status: Option<u16>) {
+        self.shared.mailbox.send(Letter::Void { call, status });
+    }
+
+    /// Runs an order against the book; returns its result once what it decided is on disk.
+    ///
+    /// Fails with [`Closed`] where it could not be written: it holds, and is written later.
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Book, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Closed> {
+        let (reply, answer) = oneshot::channel();
+        let act = Box::new(move |book: &mut Book, now: Timestamp| {
+            let result = act(book, now);
+            Box::new(move |written: bool| {
+                // Who asked may be gone; the order was carried out all the same.
+                drop(reply.send(if written { Ok(result) } else { Err(Closed) }));
+            }) as mailbox::Answer
+        });
+        self.shared.mailbox.send(Letter::Act(act));
+        answer.await.unwrap_or(Err(Closed))
+    }
+
+    /// Looks at the book.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Book, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Closed> {
+        let (reply, answer) = oneshot::channel();
+        let look = Box::new(move |book: &Book, now: Timestamp| {
+            drop(reply.send(look(book, now)));
+        });
+        self.shared.mailbox.send(Letter::Look(look));
+        answer.await.map_err(|_| Closed)
+    }
+
+    /// Returns who a token stands for.
+    pub fn identify(&self, token: &str) -> Option<Identity> {
+        self.shared.outside.identities.get(token)
+    }
+
+    /// Returns a watch on the book's revision.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.shared.outside.revision.subscribe()
+    }
+
+    /// Returns the events from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.outside.events.subscribe()
+    }
+
+    /// Returns since when the ledger is closed.
+    pub fn closed_since(&self) -> Option<Timestamp> {
+        match self.shared.outside.closed_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Timestamp(since)),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed_since().is_some() || self.shared.outside.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes a waiting call back when the one who asked for it goes away.
+struct WithdrawOnDrop<'a> {
+    handle: &'a LedgerHandle,
+    waits: Option<(BottleName, CallId)>,
+}
+
+impl Drop for WithdrawOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some((bottle, call)) = self.waits.take() {
+            self.handle.shared.mailbox.send(Letter::Withdraw { bottle, call });
+        }
+    }
+}
+
+impl Shared {
+    /// Sends a letter, or does its work here where the ledger is idle: that saves two wake-ups.
+    fn send_or_work(&self, letter: Letter) -> Result<(), mailbox::Full> {
+        if self.mailbox.is_empty()
+            && let Ok(mut owner) = self.owner.try_lock()
+        {
+            owner.work(vec![letter], &self.outside);
+            self.mailbox.wake_for(owner.next_deadline());
+            return Ok(());
+        }
+        self.mailbox.try_send(letter)
+    }
+
+    fn lock_owner(&self) -> std::sync::MutexGuard<'_, Owner> {
+        // A panic while the owner worked is a fault; what it wrote is whole, so go on.
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

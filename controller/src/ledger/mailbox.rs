@@ -1,0 +1,172 @@
+//! Letters to the ledger, in the order they came, with a limit.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bb_core::book::{Admitted, Ask, Book, CutReason, Outcome, Resolved};
+use bb_core::estimate::Known;
+use bb_proto::ids::{BottleName, CallId};
+use bb_proto::time::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{Closed, NotAdmitted};
+
+/// What an order answers, once it is known whether it was written.
+pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
+
+pub(super) enum Letter {
+    Reserve {
+        ask: Ask,
+        cut: oneshot::Sender<CutReason>,
+        reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
+    },
+    Withdraw {
+        bottle: BottleName,
+        call: CallId,
+    },
+    Flowed {
+        call: CallId,
+        known: Known,
+    },
+    Settle {
+        call: CallId,
+        outcome: Outcome,
+        reply: oneshot::Sender<Result<Resolved, Closed>>,
+    },
+    Amend {
+        call: CallId,
+        outcome: Outcome,
+        reply: oneshot::Sender<Result<Resolved, Closed>>,
+    },
+    Void {
+        call: CallId,
+        status: Option<u16>,
+    },
+    Act(Box<dyn FnOnce(&mut Book, Timestamp) -> Answer + Send>),
+    Look(Box<dyn FnOnce(&Book, Timestamp) + Send>),
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reserve { .. } => "Reserve",
+            Self::Withdraw { .. } => "Withdraw",
+            Self::Flowed { .. } => "Flowed",
+            Self::Settle { .. } => "Settle",
+            Self::Amend { .. } => "Amend",
+            Self::Void { .. } => "Void",
+            Self::Act(_) => "Act",
+            Self::Look(_) => "Look",
+        })
+    }
+}
+
+/// No room for another letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+#[derive(Debug, Default)]
+struct Inside {
+    letters: VecDeque<Letter>,
+    /// When the ledger wants to be woken without a letter.
+    deadline: Option<Instant>,
+    closed: bool,
+}
+
+/// The letters that wait.
+///
+/// New calls and marks are limited. What ends an open call is always taken: there are no more of
+/// those than calls that were admitted.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    inside: Mutex<Inside>,
+    arrived: Condvar,
+    waiting: AtomicUsize,
+    letters_max: usize,
+}
+
+impl Mailbox {
+    pub(super) fn new(letters_max: usize) -> Self {
+        Self {
+            inside: Mutex::default(),
+            arrived: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            letters_max,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn try_send(&self, letter: Letter) -> Result<(), Full> {
+        let mut inside = self.lock();
+        if inside.letters.len() >= self.letters_max || inside.closed {
+            return Err(Full);
+        }
+        self.push(&mut inside, letter);
+        Ok(())
+    }
+
+    pub(super) fn send(&self, letter: Letter) {
+        self.push(&mut self.lock(), letter);
+    }
+
+    fn push(&self, inside: &mut Inside, letter: Letter) {
+        inside.letters.push_back(letter);
+        self.waiting.store(inside.letters.len(), Ordering::Relaxed);
+        if inside.letters.len() == 1 {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Has the ledger woken at `after` from now, where it would sleep longer.
+    pub(super) fn wake_for(&self, after: Option<Duration>) {
+        let Some(after) = after else { return };
+        let at = Instant::now() + after;
+        let mut inside = self.lock();
+        if inside.deadline.is_none_or(|deadline| at < deadline) {
+            inside.deadline = Some(at);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits for letters, or until `deadline` from now; takes all that are there.
+    ///
+    /// Returns `None` once the mailbox is closed and empty.
+    pub(super) fn take(&self, after: Option<Duration>) -> Option<Vec<Letter>> {
+        let mut inside = self.lock();
+        inside.deadline = after.map(|after| Instant::now() + after);
+        while inside.letters.is_empty() {
+            if inside.closed {
+                return None;
+            }
+            inside = match inside.deadline {
+                None => self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Some(Vec::new());
+                    }
+                    let waited = self.arrived.wait_timeout(inside, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        let letters = std::mem::take(&mut inside.letters);
+        self.waiting.store(0, Ordering::Relaxed);
+        Some(letters.into())
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

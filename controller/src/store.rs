@@ -1,0 +1,216 @@
+//! The ledger's database: one SQLite file, one writing connection.
+//!
+//! This module knows tables and transactions. It decides nothing: what is written was decided by
+//! the book, and no type of the database library leaves it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bb_core::book::{Account, Balance, Entry, Saved};
+use bb_proto::ids::ProviderKey;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+mod balances;
+mod bottles;
+mod budgets;
+mod convert;
+mod entries;
+mod events;
+mod migrate;
+pub mod reader;
+
+pub use migrate::SCHEMA_VERSION;
+
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The write-ahead log is folded back into the database where it is longer than this, in pages.
+const CHECKPOINT_PAGES: u32 = 2_000;
+
+/// Why the database could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database was written by a newer version.
+    #[error(
+        "{path} is of schema version {found}, newer than the {SCHEMA_VERSION} that this program \
+         knows; it is left untouched"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: u32,
+    },
+    /// A row says what no row can say.
+    #[error("a row of {table} cannot be read: {what}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full while {doing}")]
+    Full {
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// Anything else the database library says.
+    #[error("{doing}: {source}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    fn new(doing: &'static str, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { doing },
+            _ => Self::Database { doing, source },
+        }
+    }
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Entries with their numbers.
+    pub entries: Vec<(u64, Entry)>,
+    /// Balances as they are after the entries.
+    pub balances: Vec<(Account, ProviderKey, Balance)>,
+}
+
+impl Group {
+    /// Returns whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.balances.is_empty()
+    }
+
+    /// Returns whether the group must survive power loss before anybody hears of it.
+    pub fn needs_sync(&self) -> bool {
+        self.entries.iter().any(|(_, entry)| entry.needs_sync())
+    }
+}
+
+/// The writing connection.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    synced: bool,
+}
+
+impl Store {
+    /// Opens the database, makes it where there is none, and brings its schema up to date.
+    ///
+    /// Fails with [`StoreError::Newer`] where a newer version wrote it; it is not touched then.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        migrate::refuse_newer(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let doing = "opening the database";
+        let mut connection = Connection::open_with_flags(path, flags)
+            .map_err(|error| StoreError::new(doing, error))?;
+        configure(&connection).map_err(|error| StoreError::new(doing, error))?;
+        migrate::run(&mut connection)?;
+        Ok(Self { connection, synced: true })
+    }
+
+    /// Reads what is kept of the book, and the number of the next entry.
+    pub fn load(&self) -> Result<(Saved, u64), StoreError> {
+        let connection = &self.connection;
+        let saved = Saved {
+            bottles: bottles::load(connection)?,
+            commands: budgets::load(connection)?,
+            raises: budgets::load_raises(connection)?,
+            balances: balances::load(connection)?,
+            open: entries::load_open(connection)?,
+            next_event: events::next(connection)?,
+        };
+        Ok((saved, entries::next(connection)?))
+    }
+
+    /// Writes a group in one transaction; it is on disk at return where it needs to be.
+    ///
+    /// Writing the same group again, after an error, changes nothing that is there already.
+    pub fn write(&mut self, group: &Group) -> Result<(), StoreError> {
+        let doing = "writing to the ledger";
+        self.write_group(group).map_err(|error| StoreError::new(doing, error))
+    }
+
+    fn write_group(&mut self, group: &Group) -> rusqlite::Result<()> {
+        let sync = group.needs_sync();
+        if sync != self.synced {
+            let level = if sync { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.synced = sync;
+        }
+        let transaction = self.connection.transaction()?;
+        for (seq, entry) in &group.entries {
+            match entry {
+                Entry::Reserved(reservation) => entries::open(&transaction, reservation)?,
+                Entry::Marked { call, flowed, .. } => entries::mark(&transaction, *call, *flowed)?,
+                Entry::Settled { facts, at, settlement, overrun } => {
+                    entries::settle(&transaction, *seq, facts, *at, settlement, *overrun)?;
+                }
+                Entry::Amended { facts, at, before, after } => {
+                    entries::amend(&transaction, *seq, facts, *at, before, after)?;
+                }
+                Entry::Voided { facts, at, status } => {
+                    entries::void(&transaction, *seq, facts, *at, *status)?;
+                }
+                Entry::Bottle(bottle) => bottles::put(&transaction, bottle)?,
+                Entry::BottleRemoved { name, run } => {
+                    bottles::remove(&transaction, name)?;
+                    budgets::forget_launch(&transaction, *run)?;
+                    balances::forget_run(&transaction, *run)?;
+                }
+                Entry::BudgetSet(declared) => budgets::set(&transaction, declared)?,
+                Entry::BudgetUnset(key) => budgets::unset(&transaction, key)?,
+                Entry::Raised(key, raise) => budgets::raise(&transaction, *seq, key, raise)?,
+                Entry::Happened(event) => events::put(&transaction, event)?,
+            }
+        }
+        for (account, provider, balance) in &group.balances {
+            balances::put(&transaction, account, provider, *balance)?;
+        }
+        transaction.commit()
+    }
+
+    /// Folds the write-ahead log back into the database where it has grown long.
+    ///
+    /// Returns whether it was folded back.
+    pub fn checkpoint_if_long(&self) -> Result<bool, StoreError> {
+        let doing = "folding back the write-ahead log";
+        let pages = self.log_pages().map_err(|error| StoreError::new(doing, error))?;
+        if pages < CHECKPOINT_PAGES {
+            return Ok(false);
+        }
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            .map_err(|error| StoreError::new(doing, error))?;
+        Ok(true)
+    }
+
+    fn log_pages(&self) -> rusqlite::Result<u32> {
+        let (_, pages): (i64, i64) = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(u32::try_from(pages).unwrap_or(0))
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
