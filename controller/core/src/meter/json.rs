@@ -15,7 +15,7 @@ mod word;
 
 pub(super) use node::Node;
 use node::Take;
-use scalar::Number;
+use scalar::{Literal, Number};
 #[cfg(test)]
 pub(super) use shape::SHAPE_SIZE_MAX;
 pub(super) use shape::{Fit, Shape};
@@ -79,8 +79,8 @@ enum State {
     /// Behind `\u` and so many digits, with the number they make.
     Unicode(Text, u8, u16),
     Number(Number),
-    /// In `true`, `false` or `null`: what must follow.
-    Literal(&'static [u8], Value<'static>),
+    /// In `true`, `false` or `null`, so many bytes into it.
+    Literal(Literal, u8),
     /// Inside a container nobody asks for.
     Skip,
     Closed,
@@ -169,7 +169,7 @@ impl Scanner {
             State::Text(of) => self.text(of, rest, sink),
             State::Skip => self.skip(rest, sink),
             State::Number(number) => self.number(number, rest, sink),
-            State::Literal(wanted, value) => self.literal(wanted, value, rest, sink),
+            State::Literal(literal, passed) => self.literal(literal, passed, rest, sink),
             State::Escape(of) => self.escape(of, rest, sink),
             State::Unicode(of, digits, unit) => self.unicode(of, digits, unit, rest, sink),
             State::Closed | State::Broken => &[],
@@ -182,29 +182,56 @@ impl Scanner {
         }
     }
 
+    /// Reads what stands between scalars, as long as nothing else begins.
     fn structure<'b, S: Sink>(&mut self, rest: &'b [u8], sink: &mut S) -> &'b [u8] {
-        let Some((&byte, behind)) = rest.split_first() else {
-            return rest;
-        };
-        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-            return behind;
+        let mut rest = rest;
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = match (self.state, byte) {
+                (State::FirstKey | State::Key, b'"') => self.begin_text(Text::Key, behind, sink),
+                (State::Colon, b':') => {
+                    self.state = State::Value;
+                    behind
+                }
+                (State::After, b',') => {
+                    if self.in_array() {
+                        self.node = self.container().item();
+                        self.state = State::Value;
+                    } else {
+                        self.state = State::Key;
+                    }
+                    behind
+                }
+                (State::After | State::FirstItem, b']') if self.in_array() => {
+                    self.close(sink);
+                    behind
+                }
+                (State::After | State::FirstKey, b'}') if !self.in_array() => {
+                    self.close(sink);
+                    behind
+                }
+                (State::Closed, _) => return rest,
+                (_, b' ' | b'\n' | b'\r' | b'\t') if self.is_structural() => behind,
+                (State::Value | State::FirstItem, _) => self.begin_value(byte, behind, sink),
+                (_, _) if self.is_structural() => {
+                    self.state = State::Broken;
+                    return rest;
+                }
+                _ => return rest,
+            };
         }
-        match (self.state, byte) {
-            (State::FirstKey | State::Key, b'"') => {
-                return self.begin_text(Text::Key, behind, sink);
-            }
-            (State::Colon, b':') => self.state = State::Value,
-            (State::After, b',') if self.in_array() => {
-                self.node = self.container().item();
-                self.state = State::Value;
-            }
-            (State::After, b',') => self.state = State::Key,
-            (State::After | State::FirstItem, b']') if self.in_array() => self.close(sink),
-            (State::After | State::FirstKey, b'}') if !self.in_array() => self.close(sink),
-            (State::Value | State::FirstItem, _) => return self.begin_value(byte, behind, sink),
-            _ => self.state = State::Broken,
-        }
-        behind
+        rest
+    }
+
+    fn is_structural(&self) -> bool {
+        matches!(
+            self.state,
+            State::Value
+                | State::FirstItem
+                | State::FirstKey
+                | State::Key
+                | State::Colon
+                | State::After
+        )
     }
 
     fn begin_value<'b, S: Sink>(&mut self, byte: u8, behind: &'b [u8], sink: &mut S) -> &'b [u8] {
@@ -212,14 +239,15 @@ impl Scanner {
             b'"' => return self.begin_text(Text::Value, behind, sink),
             b'{' => self.open(false, sink),
             b'[' => self.open(true, sink),
-            b'0' => self.state = State::Number(Number::Zero),
+            b'0' => return self.number(Number::Zero, behind, sink),
             b'1'..=b'9' => {
-                self.state = State::Number(Number::Whole(u64::from(byte.saturating_sub(b'0'))));
+                let first = u64::from(byte.saturating_sub(b'0'));
+                return self.number(Number::Whole(first), behind, sink);
             }
-            b'-' => self.state = State::Number(Number::Odd),
-            b't' => self.state = State::Literal(b"rue", Value::Bool(true)),
-            b'f' => self.state = State::Literal(b"alse", Value::Bool(false)),
-            b'n' => self.state = State::Literal(b"ull", Value::Null),
+            b'-' => return self.number(Number::Odd, behind, sink),
+            b't' => return self.literal(Literal::True, 1, behind, sink),
+            b'f' => return self.literal(Literal::False, 1, behind, sink),
+            b'n' => return self.literal(Literal::Null, 1, behind, sink),
             _ => self.state = State::Broken,
         }
         behind

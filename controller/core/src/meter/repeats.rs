@@ -11,6 +11,11 @@ const KEPT_MAX: usize = 3;
 /// The most events that pass between two that are learned in vain.
 const PATIENCE_MAX: u32 = 256;
 
+/// Events that begin with so many equal bytes may have one shape.
+const START_BYTES: usize = 32;
+/// So many such events in a row make it likely that more follow.
+const ALIKE_MIN: u32 = 4;
+
 /// An event that ended in the bytes it began in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whole<'b> {
@@ -36,6 +41,9 @@ pub(super) struct Repeats {
     patience: u32,
     /// How many shapes were learned in vain, in a row.
     in_vain: u32,
+    /// How the last event began that fitted no shape, and how many did so in a row.
+    last_start: [u8; START_BYTES],
+    alike: u32,
 }
 
 impl Repeats {
@@ -63,6 +71,14 @@ impl Repeats {
 
     /// Takes an event that fitted no shape, to learn its own.
     pub(super) fn learn(&mut self, whole: Whole<'_>, name: &[u8], root: &'static Node) {
+        if whole.event.first_chunk() != Some(&self.last_start) {
+            self.last_start = whole.event.first_chunk().copied().unwrap_or_default();
+            self.alike = 0;
+        }
+        self.alike = self.alike.saturating_add(1);
+        if self.alike < ALIKE_MIN {
+            return;
+        }
         if self.patience > 0 {
             self.patience = self.patience.saturating_sub(1);
             return;

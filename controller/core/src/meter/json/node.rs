@@ -82,7 +82,7 @@ impl Node {
     pub(super) fn child(&'static self, key: &[u8]) -> &'static Self {
         self.keys
             .iter()
-            .find(|(name, _)| name.as_bytes() == key)
+            .find(|(name, _)| name.as_bytes().first() == key.first() && name.as_bytes() == key)
             .map_or(&Self::NOWHERE, |(_, node)| node)
     }
 

@@ -11,6 +11,14 @@ pub(super) enum Number {
     Odd,
 }
 
+/// A value that is a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Literal {
+    True,
+    False,
+    Null,
+}
+
 impl Scanner {
     pub(super) fn number<'b, S: Sink>(
         &mut self,
@@ -43,28 +51,36 @@ impl Scanner {
 
     pub(super) fn literal<'b, S: Sink>(
         &mut self,
-        wanted: &'static [u8],
-        value: Value<'static>,
+        literal: Literal,
+        passed: u8,
         rest: &'b [u8],
         sink: &mut S,
     ) -> &'b [u8] {
-        let Some((byte, behind)) = rest.split_first() else {
-            return rest;
-        };
-        match wanted.split_first() {
-            Some((first, left)) if first == byte => {
-                if left.is_empty() {
-                    self.after();
-                    if self.node.field != Field::Nothing {
-                        sink.value(self.node.field, value);
-                    }
-                } else {
-                    self.state = State::Literal(left, value);
-                }
+        let (name, value) = literal.spelling();
+        let wanted = name.get(usize::from(passed)..).unwrap_or_default();
+        if let Some(behind) = rest.strip_prefix(wanted) {
+            self.after();
+            if self.node.field != Field::Nothing {
+                sink.value(self.node.field, value);
             }
-            _ => self.state = State::Broken,
+            return behind;
         }
-        behind
+        let more = u8::try_from(rest.len()).ok();
+        self.state = match more.and_then(|more| passed.checked_add(more)) {
+            Some(passed) if wanted.starts_with(rest) => State::Literal(literal, passed),
+            _ => State::Broken,
+        };
+        &[]
+    }
+}
+
+impl Literal {
+    fn spelling(self) -> (&'static [u8], Value<'static>) {
+        match self {
+            Self::True => (b"true", Value::Bool(true)),
+            Self::False => (b"false", Value::Bool(false)),
+            Self::Null => (b"null", Value::Null),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use memchr::memchr2;
 
+use super::word::WORD_MAX;
 use super::{Field, SHORT, Scanner, Sink, State, Take, Text, Value, size, split_behind};
 
 impl Scanner {
@@ -12,7 +13,28 @@ impl Scanner {
         sink: &mut S,
     ) -> &'b [u8] {
         self.word.clear();
+        let is_word = of == Text::Key || self.node.take == Take::Word;
+        // Most keys and words are whole here and need no copy.
+        if let Some(at) = end_of_plain(behind).filter(|at| is_word && *at <= WORD_MAX)
+            && let (b'"', rest) = split_behind(behind, at)
+        {
+            let word = behind.get(..at).unwrap_or_default();
+            self.end_word(of, word, sink);
+            return rest;
+        }
         self.text(of, behind, sink)
+    }
+
+    fn end_word<S: Sink>(&mut self, of: Text, word: &[u8], sink: &mut S) {
+        if of == Text::Key {
+            self.node = self.container().child(word);
+            self.state = State::Colon;
+        } else {
+            self.after();
+            if self.node.field != Field::Nothing {
+                sink.value(self.node.field, Value::Text(word));
+            }
+        }
     }
 
     /// Reads inside a string, up to its end or an escape.
