@@ -30,23 +30,16 @@ pub(super) fn read(
         let Some(block) = Block::open(entry, &AGENT, mistakes) else {
             continue;
         };
-        match (block.get("budget"), name) {
-            (None, _) => tell_without_budget(entry, mistakes),
-            // A budget is read for its mistakes even where the name has one.
-            (Some(budget), None) => {
-                budget::read(budget, &Scope::Host, context, mistakes);
-            }
-            (Some(budget), Some(name)) => {
-                let scope = Scope::Agent(name.clone());
-                budgets.extend(budget::read(budget, &scope, context, mistakes));
-                agents.insert(
-                    name,
-                    AgentSetting {
-                        line: entry.at.line,
-                    },
-                );
-            }
-        }
+        let Some(budget) = block.get("budget") else {
+            tell_without_budget(entry, mistakes);
+            continue;
+        };
+        let scope = name.clone().map(Scope::Agent);
+        budgets.extend(budget::read(budget, scope.as_ref(), context, mistakes));
+        agents.extend(name.map(|name| {
+            let line = entry.at.line;
+            (name, AgentSetting { line })
+        }));
     }
     agents
 }

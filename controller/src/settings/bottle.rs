@@ -48,11 +48,10 @@ pub(super) fn read(
                 .and_then(|entry| value::choice(entry, POLICIES, mistakes)),
             line: entry.at.line,
         };
-        // A bottle whose name is wrong is read on for its other mistakes.
-        let scope = name.clone().map_or(Scope::Host, Scope::Bottle);
+        let scope = name.clone().map(Scope::Bottle);
         let own = block
             .get("budget")
-            .map(|entry| budget::read(entry, &scope, context, mistakes));
+            .map(|entry| budget::read(entry, scope.as_ref(), context, mistakes));
         if let Some(name) = name {
             budgets.extend(own.unwrap_or_default());
             families.insert(name.clone(), (entry.at, parents));

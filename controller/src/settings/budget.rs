@@ -25,10 +25,11 @@ pub(super) struct Context<'a> {
     pub(super) warn: &'a [u8],
 }
 
-/// Reads what stands behind `budget:`.
+/// Reads what stands behind `budget:`; without a scope, since its name is wrong, only for its
+/// mistakes.
 pub(super) fn read(
     entry: &Entry,
-    scope: &Scope,
+    scope: Option<&Scope>,
     context: &Context<'_>,
     mistakes: &mut Mistakes,
 ) -> Vec<BudgetSetting> {
@@ -108,7 +109,7 @@ fn is_window(word: &str) -> bool {
 }
 
 struct Reader<'a> {
-    scope: &'a Scope,
+    scope: Option<&'a Scope>,
     context: &'a Context<'a>,
     mistakes: &'a mut Mistakes,
     budgets: Vec<BudgetSetting>,
@@ -131,11 +132,15 @@ impl Reader<'_> {
                 return;
             }
             Kind::Scalar(_) | Kind::Refused => {
-                if let Some(limit) = value::limit(entry, self.mistakes) {
-                    let block = Block::of([], &BUDGET, self.mistakes);
-                    let window = (Window::Total, entry.at);
-                    self.budget(entry, provider, window, limit, &block);
-                }
+                let limit = value::limit(entry, self.mistakes);
+                let block = Block::of([], &BUDGET, self.mistakes);
+                self.add(
+                    entry,
+                    provider,
+                    Some((Window::Total, entry.at)),
+                    limit,
+                    &block,
+                );
                 return;
             }
         };
@@ -157,18 +162,12 @@ impl Reader<'_> {
         }
         let block = Block::of(options, &BUDGET, self.mistakes);
         let window = match block.get("window") {
-            None => Some(Window::Total),
+            None => Some((Window::Total, entry.at)),
             Some(window) => value::scalar(window, "total or run", self.mistakes)
                 .and_then(|scalar| read_window(&scalar.text, window.value.at, self.mistakes)),
         };
-        if let Some(limit) = self.limit(entry, &block)
-            && let Some(window) = window
-        {
-            let place = block
-                .get("window")
-                .map_or(entry.at, |window| window.value.at);
-            self.budget(entry, provider, (window, place), limit, &block);
-        }
+        let limit = self.limit(entry, &block);
+        self.add(entry, provider, window, limit, &block);
     }
 
     fn window(&mut self, entry: &Entry, provider: &ProviderSelector) {
@@ -197,9 +196,7 @@ impl Reader<'_> {
             [] => value::limit(entry, self.mistakes),
             _ => self.limit(entry, &block),
         };
-        if let (Some(window), Some(limit)) = (window, limit) {
-            self.budget(entry, provider, (window, entry.at), limit, &block);
-        }
+        self.add(entry, provider, window, limit, &block);
     }
 
     fn limit(&mut self, entry: &Entry, block: &Block<'_>) -> Option<Tokens> {
@@ -214,34 +211,64 @@ impl Reader<'_> {
         None
     }
 
-    fn budget(
+    /// Adds a budget, where nothing of it is wrong; its options are read in any case.
+    fn add(
         &mut self,
         entry: &Entry,
         provider: &ProviderSelector,
-        (window, window_at): (Window, At),
-        limit: Tokens,
+        window: Option<(Window, At)>,
+        limit: Option<Tokens>,
         block: &Block<'_>,
     ) {
-        let mistakes = &mut *self.mistakes;
-        let key = BudgetKey::new(self.scope.clone(), provider.clone(), window)
+        let key = window.and_then(|(window, at)| self.key(provider, window, at));
+        let options = Options::read(block, self.mistakes);
+        if let (Some(key), Some(limit)) = (key, limit) {
+            self.budgets.push(BudgetSetting {
+                key,
+                limit,
+                cap: options.cap.unwrap_or_default(),
+                ceiling: options.ceiling.unwrap_or_default(),
+                warn: options.warn.unwrap_or_else(|| self.context.warn.to_vec()),
+                policy: options.policy,
+                gate: options.gate,
+                line: entry.at.line,
+            });
+        }
+    }
+
+    fn key(&mut self, provider: &ProviderSelector, window: Window, at: At) -> Option<BudgetKey> {
+        BudgetKey::new(self.scope?.clone(), provider.clone(), window)
             .map_err(|error| {
                 let hint = "write total, or put the budget under a bottle";
-                mistakes.add(window_at, error.to_string(), hint);
+                self.mistakes.add(at, error.to_string(), hint);
             })
-            .ok();
-        let word = |name| block.get(name);
-        let cap = word("cap").and_then(|entry| value::choice(entry, CAPS, mistakes));
-        let ceiling = word("ceiling").and_then(|entry| value::boolean(entry, mistakes));
-        let warn = word("warn").and_then(|entry| value::warn(entry, mistakes));
-        let policy = word("shutdown").and_then(|entry| value::choice(entry, POLICIES, mistakes));
-        let gate = word("gate").and_then(|entry| value::choice(entry, GATES, mistakes));
-        if cap == Some(Cap::Soft) {
-            let inert = [
-                word("ceiling").filter(|_| ceiling == Some(true)),
-                word("shutdown"),
-                word("gate"),
-            ];
-            for entry in inert.into_iter().flatten() {
+            .ok()
+    }
+}
+
+/// What a budget says besides its limit and its window.
+struct Options {
+    cap: Option<Cap>,
+    ceiling: Option<bool>,
+    warn: Option<Vec<u8>>,
+    policy: Option<Policy>,
+    gate: Option<Gate>,
+}
+
+impl Options {
+    fn read(block: &Block<'_>, mistakes: &mut Mistakes) -> Self {
+        let [cap, ceiling, warn, shutdown, gate] =
+            ["cap", "ceiling", "warn", "shutdown", "gate"].map(|name| block.get(name));
+        let options = Self {
+            cap: cap.and_then(|entry| value::choice(entry, CAPS, mistakes)),
+            ceiling: ceiling.and_then(|entry| value::boolean(entry, mistakes)),
+            warn: warn.and_then(|entry| value::warn(entry, mistakes)),
+            policy: shutdown.and_then(|entry| value::choice(entry, POLICIES, mistakes)),
+            gate: gate.and_then(|entry| value::choice(entry, GATES, mistakes)),
+        };
+        if options.cap == Some(Cap::Soft) {
+            let ceiling = ceiling.filter(|_| options.ceiling == Some(true));
+            for entry in [ceiling, shutdown, gate].into_iter().flatten() {
                 mistakes.add(
                     entry.at,
                     format!(
@@ -252,16 +279,7 @@ impl Reader<'_> {
                 );
             }
         }
-        self.budgets.extend(key.map(|key| BudgetSetting {
-            key,
-            limit,
-            cap: cap.unwrap_or_default(),
-            ceiling: ceiling.unwrap_or_default(),
-            warn: warn.unwrap_or_else(|| self.context.warn.to_vec()),
-            policy,
-            gate,
-            line: entry.at.line,
-        }));
+        options
     }
 }
 
@@ -272,9 +290,9 @@ fn like_window(entry: &Entry) -> bool {
             && nearest(&entry.key, WINDOWS.iter().copied()).is_some()
 }
 
-fn read_window(word: &str, at: At, mistakes: &mut Mistakes) -> Option<Window> {
+fn read_window(word: &str, at: At, mistakes: &mut Mistakes) -> Option<(Window, At)> {
     match word.parse() {
-        Ok(window) => return Some(window),
+        Ok(window) => return Some((window, at)),
         Err(KeyError::WindowLater(_)) => {
             not_yet(
                 at,

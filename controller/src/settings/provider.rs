@@ -142,12 +142,14 @@ fn upstream(entry: &Entry, listen: SocketAddr, mistakes: &mut Mistakes) -> Optio
 }
 
 fn is_own(upstream: &Upstream, listen: SocketAddr) -> bool {
+    let own = listen.ip().to_canonical();
     let host = upstream.host.trim_start_matches('[').trim_end_matches(']');
-    let this_host = match host.parse::<IpAddr>() {
-        Ok(ip) => ip == listen.ip() || ip.to_canonical().is_loopback(),
-        Err(_) => host == "localhost",
+    let reaches = match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(ip) if own.is_unspecified() => ip.is_loopback() || ip.is_unspecified(),
+        Ok(ip) => ip == own || ip.is_unspecified() && own.is_loopback(),
+        Err(_) => host == "localhost" && (own.is_loopback() || own.is_unspecified()),
     };
-    this_host && upstream.port_or_default() == listen.port()
+    reaches && upstream.port_or_default() == listen.port()
 }
 
 fn weights(entry: &Entry, mistakes: &mut Mistakes) -> Option<Weights> {

@@ -101,7 +101,7 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
     };
     let mut budgets = file
         .get("budget")
-        .map(|entry| budget::read(entry, &Scope::Host, &context, mistakes))
+        .map(|entry| budget::read(entry, Some(&Scope::Host), &context, mistakes))
         .unwrap_or_default();
     let bottles = file
         .get("bottles")

@@ -95,6 +95,8 @@ fn a_file_that_is_not_there_is_no_mistake_and_one_that_cannot_be_read_is_an_erro
     std::fs::write(&path, "budget:\n  claude: 5M\n").unwrap();
     let settings = load(&path, &known()).unwrap().unwrap();
     assert_eq!(settings.budgets[0].limit, Tokens(5_000_000));
+    let below = load(&path.join("settings.yml"), &known());
+    assert!(matches!(below, Err(LoadError::Read { .. })), "{below:?}");
 }
 
 #[test]

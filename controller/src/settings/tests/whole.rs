@@ -174,7 +174,96 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
         (&shown["wait_ms"], &shown["in_flight"]),
         (&json!(90_000), &json!("finish"))
     );
-    assert_eq!(Settings::default().to_json()["timezone"], json!(null));
+    assert_eq!(
+        Settings::default().to_json(),
+        json!({
+            "budgets": [], "shutdown": "cutoff", "gate": "estimate", "wait_ms": 30_000,
+            "drain_ms": 10_000, "in_flight": "cut", "warn": [50, 80, 95], "timezone": null,
+            "bottles": {}, "agents": {}, "providers": {},
+            "egress": {
+                "listen": "127.0.0.1:7717", "body_max_bytes": 34_603_008, "grace_ms": 10_000,
+                "connect_timeout_ms": 10_000, "response_timeout_ms": 600_000,
+                "idle_timeout_ms": 300_000,
+            },
+        })
+    );
+}
+
+#[test]
+fn budgets_are_in_the_order_of_the_file_whatever_part_they_stand_in() {
+    let settings = taken(concat!(
+        "agents:\n  a:\n    budget:\n      all: 1\n",
+        "bottles:\n  b:\n    budget:\n      codex: 2\n      claude: 3\n",
+        "budget:\n  all: 4\n",
+    ));
+    let limits: Vec<u64> = settings
+        .budgets
+        .iter()
+        .map(|budget| budget.limit.0)
+        .collect();
+    assert_eq!(limits, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_bottle_has_as_many_ancestors_as_it_may_and_no_more() {
+    let descent = |ancestors: usize, first: &str| {
+        let line = |text: String, n| text + &format!("  b{n}:\n    parent: b{}\n", n + 1);
+        let text = (0..ancestors).fold(String::from("bottles:\n"), line);
+        parse(&format!("{text}  b{ancestors}:\n{first}"), &known())
+    };
+    assert!(descent(ANCESTORS_MAX, "").is_ok());
+    let mistakes = descent(ANCESTORS_MAX + 1, "").unwrap_err();
+    assert_eq!(told(&mistakes).lines().count(), 1, "{}", told(&mistakes));
+    assert!(told(&mistakes).starts_with("2:3 \"b0\" has more than 32 ancestors"));
+
+    // In a loop each bottle has all others above it, and the loop is the one mistake.
+    let mistakes = descent(ANCESTORS_MAX + 1, "    parent: b0\n").unwrap_err();
+    assert_eq!(told(&mistakes).lines().count(), 1, "{}", told(&mistakes));
+    assert!(told(&mistakes).contains("cannot extend itself: b0 -> b1 -> "));
+}
+
+#[test]
+fn an_upstream_that_is_the_proxy_itself_is_a_mistake_and_its_neighbour_is_none() {
+    let listens_to = |listen: &str, upstream: &str| {
+        let public = if listen.starts_with("127") {
+            ""
+        } else {
+            "  public: true\n"
+        };
+        let text = format!(
+            "providers:\n  claude:\n    upstream: http://{upstream}\n\
+             egress:\n  listen: \"{listen}\"\n{public}"
+        );
+        match parse(&text, &known()) {
+            Ok(_) => false,
+            Err(mistakes) => {
+                assert!(
+                    told(&mistakes).contains("the proxy's own address"),
+                    "{}",
+                    told(&mistakes)
+                );
+                true
+            }
+        }
+    };
+    for (listen, upstream, own) in [
+        ("127.0.0.1:7717", "127.0.0.1:7717", true),
+        ("127.0.0.1:7717", "localhost:7717/claude", true),
+        ("127.0.0.1:7717", "0.0.0.0:7717", true),
+        ("127.0.0.1:80", "localhost", true),
+        ("0.0.0.0:7717", "127.0.0.9:7717", true),
+        ("[::]:7717", "[::1]:7717", true),
+        ("172.17.0.1:7717", "172.17.0.1:7717", true),
+        ("127.0.0.1:7717", "127.0.0.1:7718", false),
+        ("127.0.0.1:7717", "127.0.0.2:7717", false),
+        ("127.0.0.1:7717", "localhost:11434", false),
+        ("172.17.0.1:7717", "127.0.0.1:7717", false),
+        ("172.17.0.1:7717", "localhost:7717", false),
+        ("0.0.0.0:7717", "10.0.0.1:7717", false),
+        ("127.0.0.1:7717", "example.com:7717", false),
+    ] {
+        assert_eq!(listens_to(listen, upstream), own, "{listen} {upstream}");
+    }
 }
 
 #[test]
