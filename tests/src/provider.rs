@@ -12,18 +12,16 @@ mod render;
 mod request;
 mod script;
 mod server;
+mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
 
-use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use bb_proto::usage::Wire;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -34,12 +32,7 @@ pub use request::Kind;
 pub use script::{Chunking, Encoding, Fault, On, Script, Tokens, Tool};
 
 use referee::Referee;
-use render::{Plan, Rendered, render};
-use request::{Asked, Form, harmless_tool};
-use script::Numbered;
-
-/// Renderings kept for answers that come again.
-const RENDERINGS_MAX: usize = 256;
+use state::State;
 
 /// How a provider is started.
 #[derive(Debug, Clone)]
@@ -118,7 +111,7 @@ impl Provider {
                 (Some(acceptor), Some(Arc::from(pem)))
             }
         };
-        let state = Arc::new(State::new(options));
+        let state = Arc::new(State::new(options.calls_kept, options.key, options.script));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(server::accept(
@@ -159,22 +152,17 @@ impl Provider {
 
     /// Sets the answer to whatever nothing else is said for.
     pub fn set_script(&self, script: Script) {
-        let numbered = self.state.numbered(script);
-        self.state.scripts().default = numbered;
+        self.state.set_default(script);
     }
 
     /// Sets the answer to requests that `on` names; the latest such setting that fits is used.
     pub fn set_script_on(&self, on: On, script: Script) {
-        let numbered = self.state.numbered(script);
-        let mut scripts = self.state.scripts();
-        scripts.overrides.retain(|(known, _)| *known != on);
-        scripts.overrides.push((on, numbered));
+        self.state.set_on(on, script);
     }
 
     /// Answers the next model call that is not answered yet with `script`, before all settings.
     pub fn enqueue(&self, script: Script) {
-        let numbered = self.state.numbered(script);
-        self.state.scripts().queue.push_back(numbered);
+        self.state.enqueue(script);
     }
 
     /// Returns the model calls, the oldest first.
@@ -230,153 +218,4 @@ fn calls(referee: &Referee) -> Vec<Call> {
     let mut requests = referee.requests();
     requests.retain(|call| call.request.kind == Kind::Call);
     requests
-}
-
-/// What all connections share.
-#[derive(Debug)]
-struct State {
-    referee: Arc<Referee>,
-    scripts: Mutex<Scripts>,
-    renderings: Mutex<HashMap<RenderingKey, Arc<Rendered>>>,
-    key: Option<String>,
-    ids: AtomicU64,
-    script_numbers: AtomicU64,
-    /// Tells the ids of this provider from those of another one.
-    nonce: u32,
-}
-
-#[derive(Debug)]
-struct Scripts {
-    queue: VecDeque<Numbered>,
-    overrides: Vec<(On, Numbered)>,
-    default: Numbered,
-}
-
-/// All that a rendering depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RenderingKey {
-    script: u64,
-    wire: Wire,
-    form: Form,
-    model: String,
-    include_usage: bool,
-    output_max: Option<u64>,
-    choices: u64,
-    prompt_tokens: u64,
-}
-
-impl State {
-    fn new(options: Options) -> Self {
-        let default = Numbered {
-            number: 0,
-            script: Arc::new(options.script),
-        };
-        let now = since_epoch();
-        Self {
-            referee: Arc::new(Referee::new(options.calls_kept)),
-            scripts: Mutex::new(Scripts {
-                queue: VecDeque::new(),
-                overrides: Vec::new(),
-                default,
-            }),
-            renderings: Mutex::default(),
-            key: options.key,
-            ids: AtomicU64::new(0),
-            script_numbers: AtomicU64::new(1),
-            nonce: now.subsec_nanos() ^ std::process::id().rotate_left(16),
-        }
-    }
-
-    fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn numbered(&self, script: Script) -> Numbered {
-        let number = self.script_numbers.fetch_add(1, Ordering::Relaxed);
-        Numbered {
-            number,
-            script: Arc::new(script),
-        }
-    }
-
-    fn scripts(&self) -> MutexGuard<'_, Scripts> {
-        self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn script_for(&self, request: &Received) -> Numbered {
-        let mut scripts = self.scripts();
-        if let Some(next) = scripts.queue.pop_front() {
-            return next;
-        }
-        let fits = |on: &On| match on {
-            On::Path(path) => *path == request.path,
-            On::Model(model) => *model == request.model,
-            On::Wire(wire) => *wire == request.wire,
-        };
-        let set = scripts.overrides.iter().rev().find(|(on, _)| fits(on));
-        set.map_or_else(|| scripts.default.clone(), |(_, numbered)| numbered.clone())
-    }
-
-    fn rendered(&self, numbered: &Numbered, asked: &Asked, request: &Received) -> Arc<Rendered> {
-        let script = &numbered.script;
-        let created = since_epoch().as_secs();
-        let plan = |tool: Option<&Tool>| Plan::new(script, request.wire, asked, tool, created);
-        let error_after = match script.fault {
-            Some(Fault::ErrorEvent { after }) => after,
-            _ => 0,
-        };
-        if script.tool == Some(Tool::FromRequest) {
-            let tool = harmless_tool(&request.headers, &request.body);
-            return Arc::new(render(&plan(tool.as_ref()), error_after));
-        }
-        let key = RenderingKey {
-            script: numbered.number,
-            wire: request.wire,
-            form: asked.form,
-            model: asked.model.clone(),
-            include_usage: asked.include_usage,
-            output_max: asked.output_max,
-            choices: asked.choices,
-            prompt_tokens: asked.prompt_tokens,
-        };
-        let mut renderings = self
-            .renderings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(rendered) = renderings.get(&key) {
-            return Arc::clone(rendered);
-        }
-        if renderings.len() >= RENDERINGS_MAX {
-            renderings.clear();
-        }
-        let rendered = Arc::new(render(&plan(script.tool.as_ref()), error_after));
-        renderings.insert(key, Arc::clone(&rendered));
-        rendered
-    }
-
-    fn key_accepted(&self, request: &Received) -> bool {
-        let Some(key) = &self.key else { return true };
-        let bearer = request
-            .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let query = request
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("key="));
-        [
-            bearer,
-            request.header("x-api-key"),
-            request.header("x-goog-api-key"),
-            query,
-        ]
-        .into_iter()
-        .flatten()
-        .any(|given| given == key)
-    }
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }

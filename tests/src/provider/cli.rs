@@ -228,3 +228,54 @@ impl Arguments {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(arguments: &[&str]) -> Script {
+        let all = ["scripted-provider"].iter().chain(arguments);
+        Arguments::try_parse_from(all).unwrap().script()
+    }
+
+    #[test]
+    fn without_arguments_the_program_answers_as_the_library_does() {
+        assert_eq!(script(&[]), Script::default());
+        assert_eq!(script(&["--runaway"]), Script::runaway());
+        assert_eq!(
+            script(&["--text", "two words"]),
+            Script::saying("two words")
+        );
+    }
+
+    #[test]
+    fn arguments_say_what_is_stated_when_it_flows_and_what_goes_wrong() {
+        let given = script(&[
+            "--events=9",
+            "--delay-ms=50",
+            "--input-tokens=100",
+            "--cache-read-tokens=7",
+            "--output-tokens=20",
+            "--fault=stall",
+            "--fault-after=3",
+        ]);
+        let usage = Usage {
+            input: Some(100),
+            cache_read: Some(7),
+            output: Some(20),
+            ..Usage::default()
+        };
+        let expected = Script {
+            events: 9,
+            delay: Duration::from_millis(50),
+            fault: Some(Fault::Stall { after: 3 }),
+            ..Script::stating(usage)
+        };
+        assert_eq!(given, expected);
+        let known = ["scripted-provider", "--fault=stall"];
+        assert!(
+            Arguments::try_parse_from(known).is_err(),
+            "a fault needs its place"
+        );
+    }
+}

@@ -17,12 +17,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::State;
 use super::body::{AnswerBody, Dropped};
 use super::referee::{Ending, Received, Record};
 use super::render::{CallId, ID_BYTES, count_body, error_body, models_body};
 use super::request::{Asked, Endpoint, Form, Kind, accepts_gzip};
 use super::script::{Encoding, Fault};
+use super::state::State;
 
 type Answer = Response<Either<Full<Bytes>, AnswerBody>>;
 

@@ -2,6 +2,7 @@
 
 mod dialects;
 mod faults;
+mod limits;
 mod referee;
 mod transport;
 
@@ -136,6 +137,26 @@ async fn try_open(
     headers: &[(&str, &str)],
     body: &str,
 ) -> hyper::Result<Opened> {
+    send(provider, path, headers, body.to_owned().into_bytes()).await
+}
+
+async fn open_bytes(
+    provider: &Provider,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Opened {
+    send(provider, path, headers, body)
+        .await
+        .expect("the provider answers")
+}
+
+async fn send(
+    provider: &Provider,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> hyper::Result<Opened> {
     let stream = TcpStream::connect(provider.address())
         .await
         .expect("connecting");
@@ -159,7 +180,7 @@ async fn try_open(
         request = request.header(*name, *value);
     }
     let request = request
-        .body(Full::new(Bytes::from(body.to_owned())))
+        .body(Full::new(Bytes::from(body)))
         .expect("a valid request");
     let response = sender.send_request(request).await?;
     Ok(Opened {

@@ -15,18 +15,28 @@ use tokio_util::task::TaskTracker;
 use super::{MESSAGES, MESSAGES_BODY, STREAMS, ask, open};
 use crate::provider::{Chunking, Encoding, Ending, Provider, Script};
 
-/// What differs between two answers to one request: the call's own id.
+/// Takes out what differs between two answers to one request: the ids and the time.
 fn without_ids(text: &str) -> String {
+    let marks = [
+        ("msg_", 24),
+        ("resp_", 24),
+        ("chatcmpl-", 24),
+        ("responseId\": \"", 24),
+        ("created\":", 10),
+        ("created_at\":", 10),
+    ];
     let mut rest = text;
     let mut cleaned = String::new();
-    for mark in std::iter::repeat(["msg_", "resp_", "chatcmpl-", "responseId\": \""]) {
-        let found = mark
-            .iter()
-            .filter_map(|mark| rest.find(mark).map(|at| at + mark.len()))
-            .min();
-        let Some(at) = found else { break };
+    let next = |rest: &str| {
+        let found = marks.iter().filter_map(|(mark, length)| {
+            let at = rest.find(mark)? + mark.len();
+            Some((at, at + length))
+        });
+        found.min()
+    };
+    while let Some((at, end)) = next(rest) {
         cleaned.push_str(&rest[..at]);
-        rest = &rest[at + 24..];
+        rest = &rest[end..];
     }
     cleaned + rest
 }
