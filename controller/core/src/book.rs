@@ -10,7 +10,6 @@ use bb_proto::budget::{BudgetKey, Gate, Scope, Window};
 use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::{Millis, Timestamp};
-use bb_proto::units::Tokens;
 
 use crate::bottle::{Bottles, Manifest};
 use crate::budget::{Budget, Budgets, Declared};
@@ -20,9 +19,12 @@ use crate::weights::Weights;
 pub mod account;
 mod bottles;
 mod budgets;
+mod closings;
 pub mod entry;
 mod judge;
+mod open;
 mod queue;
+mod refusals;
 mod reserve;
 mod resolve;
 mod restore;
@@ -36,7 +38,10 @@ pub use reserve::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use resolve::{Outcome, Resolved};
 pub use restore::{OpenCall, Saved};
 
+use judge::Exhausted;
+use open::OpenCalls;
 use queue::WaitQueue;
+use refusals::Refused;
 
 /// What the settings say to the book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,24 +115,6 @@ pub struct Outbox {
     pub effects: Vec<Effect>,
 }
 
-/// A call that is open.
-#[derive(Debug, Clone)]
-struct Open {
-    reservation: Reservation,
-    flowed: Tokens,
-    marked_at: Option<Timestamp>,
-}
-
-impl Open {
-    fn aside(&self) -> account::Aside {
-        account::Aside {
-            pending: self.reservation.reserved.max(self.flowed),
-            flowed: self.flowed,
-            calls: 1,
-        }
-    }
-}
-
 /// Who may spend what, what is set aside, what was charged.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -135,12 +122,12 @@ pub struct Book {
     budgets: Budgets,
     bottles: Bottles,
     accounts: Accounts,
-    open: HashMap<CallId, Open>,
+    open: OpenCalls,
     queue: WaitQueue,
     estimator: Estimator,
-    exhausted: BTreeMap<BudgetKey, Timestamp>,
+    exhausted: BTreeMap<BudgetKey, Exhausted>,
     warned: BTreeMap<BudgetKey, BTreeSet<u8>>,
-    refused: HashMap<BottleName, judge::RefusedSince>,
+    refused: Refused,
     last_call: HashMap<BottleName, (ProviderKey, String)>,
     settled: resolve::SettledCalls,
     revisions: view::Revisions,

@@ -3,7 +3,7 @@
 use bb_proto::budget::ProviderSelector;
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
-use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
+use bb_proto::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
 use bb_proto::request::{Expect, LaunchBudget, Process};
 use bb_proto::time::Timestamp;
 use bb_proto::view::{BottleState, ClosedBy};
@@ -72,7 +72,7 @@ impl Book {
                 return Err(exists(&name));
             }
             let renewed = Bottle {
-                token: registration.token.clone(),
+                token: registration.token,
                 process: registration.process.or(running.process),
                 ..running.clone()
             };
@@ -87,7 +87,8 @@ impl Book {
             }
             return Ok(renewed);
         }
-        let bottle = self.new_bottle(registration.clone(), now);
+        let uid = registration.uid;
+        let bottle = self.new_bottle(registration, now);
         self.check_registration(&bottle)?;
         if dry_run {
             return Ok(bottle);
@@ -99,13 +100,15 @@ impl Book {
         let mut event = self.event(now, EventKind::Launched, Actor::Operator, text);
         event.bottle = Some(name.clone());
         event.run = Some(bottle.run);
-        event.uid = Some(registration.uid);
+        event.uid = Some(uid);
         self.commit(Entry::Bottle(Box::new(bottle.clone())));
         self.happened(event);
         self.effect(Effect::TokenIssued {
             token: bottle.token.clone(),
-            bottle: name,
+            bottle: name.clone(),
         });
+        self.reopen(Some(&name), now);
+        self.admit_waiting(now);
         Ok(bottle)
     }
 
@@ -193,8 +196,8 @@ impl Book {
             if bottle.exit_code.is_none() && exit_code.is_some() {
                 let lifecycle = ended_as(exit_code, bottle.stop_ordered_at.is_some());
                 self.commit(Entry::Bottle(Box::new(Bottle {
-                    exit_code,
                     lifecycle,
+                    exit_code,
                     ..bottle
                 })));
             }
@@ -238,7 +241,7 @@ impl Book {
         if bottle.is_closed_by_operator() {
             return self.acted(name, false, 0, None);
         }
-        let calls = self.calls_of(name, None);
+        let calls: Vec<CallId> = self.open.of_bottle(name).collect();
         let streams = u64::try_from(calls.len()).unwrap_or(u64::MAX);
         if order.dry_run {
             return self.acted(name, true, streams, None);
@@ -324,7 +327,7 @@ impl Book {
         if bottle.lifecycle != Lifecycle::Running {
             return self.acted(name, false, 0, None);
         }
-        let calls = self.calls_of(name, None);
+        let calls: Vec<CallId> = self.open.of_bottle(name).collect();
         let streams = u64::try_from(calls.len()).unwrap_or(u64::MAX);
         if order.dry_run {
             return self.acted(name, true, streams, None);
@@ -375,6 +378,8 @@ impl Book {
             });
             let text = format!("{name} removed; the ledger keeps its calls");
             self.ordered(name, EventKind::Removed, text, order, now);
+            self.reopen(None, now);
+            self.admit_waiting(now);
         }
         Ok(acted)
     }

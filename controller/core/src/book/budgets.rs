@@ -61,8 +61,9 @@ impl Book {
         let declared = Declared {
             cap,
             ceiling,
-            ..Declared::hard(key.clone(), limit, source)
+            ..Declared::hard(key, limit, source)
         };
+        let key = declared.key.clone();
         let before = self.budgets.get(&key).map(Budget::limit);
         if order.dry_run {
             return Ok(self.foreseen(&key, before, Some(limit)));
@@ -163,7 +164,7 @@ impl Book {
 
     fn limits_changed(&mut self, now: Timestamp) -> Vec<BottleName> {
         self.touch_all();
-        let opened = self.reopen(now);
+        let opened = self.reopen(None, now);
         self.judge_all(now);
         self.admit_waiting(now);
         opened
@@ -196,7 +197,7 @@ impl Book {
         let account = self.account_of(key);
         let mut cut_off: Vec<BottleName> = Vec::new();
         if !room {
-            let open = self.open.values().map(|open| &open.reservation.facts);
+            let open = self.open.iter().map(|open| &open.reservation.facts);
             let counted = open.filter(|facts| {
                 account
                     .as_ref()

@@ -1,30 +1,32 @@
 //! What a balance means: warned, exhausted, closed, open again.
 
-use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope};
+use std::collections::BTreeMap;
+
+use bb_proto::budget::{BudgetKey, Cap, Scope};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
-use bb_proto::time::{Millis, Timestamp};
-use bb_proto::view::ClosedBy;
+use bb_proto::time::Timestamp;
 
-use super::{Account, Book, CallFacts, CutReason, Effect, Entry, Refusal};
-use crate::bottle::{Closing, Lifecycle};
-use crate::budget::Budget;
+use super::closings::Reach;
+use super::open::Open;
+use super::{Account, Book, CallFacts, CutReason, Effect, Refusal};
+use crate::budget::Budgets;
 
-/// A bottle that keeps asking is put down once in this time.
-const REFUSED_EVERY: Millis = Millis(60_000);
-
-/// Refusals of a bottle since one was put down.
+/// A budget that is exhausted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RefusedSince {
-    at: Timestamp,
-    count: u64,
+pub(super) struct Exhausted {
+    pub(super) since: Timestamp,
+    /// Whether the calls in flight that it binds were ended: those admitted since are not bound.
+    struck: bool,
 }
 
-/// A bottle's way to a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reach<'a> {
-    pub(super) bottle: &'a BottleName,
-    pub(super) provider: &'a ProviderKey,
+impl Exhausted {
+    pub(super) fn since(since: Timestamp) -> Self {
+        Self {
+            since,
+            struck: false,
+        }
+    }
 }
 
 impl Book {
@@ -53,6 +55,9 @@ impl Book {
 
     /// Judges every budget, after limits changed.
     pub(super) fn judge_all(&mut self, now: Timestamp) {
+        for exhausted in self.exhausted.values_mut() {
+            exhausted.struck = false;
+        }
         let keys: Vec<BudgetKey> = self.budgets.iter().map(|b| b.key().clone()).collect();
         for key in keys {
             self.judge_budget(&key, None, now);
@@ -97,37 +102,43 @@ impl Book {
         }
     }
 
-    /// Runs the policy of a budget that is exhausted: ends the calls in flight that it binds, and
-    /// closes the way to those who had one and to `spender`.
+    /// Runs the policy of a budget that is exhausted: closes the way to `spender`, and where it is
+    /// spent ends the calls in flight that it binds and closes the way to those who had one.
     pub(super) fn exhaust(
         &mut self,
         key: &BudgetKey,
         spender: Option<(&BottleName, &ProviderKey)>,
         now: Timestamp,
     ) {
-        let Some(refusal) = self.refusal_by(key) else {
+        let Some(budget) = self.budgets.get(key) else {
             return;
         };
+        let (limit, used) = (budget.limit(), self.sum_of(key).balance.posted);
+        let refusal = Refusal::by(budget, used);
         if !self.exhausted.contains_key(key) {
-            self.exhausted.insert(key.clone(), now);
-            let text = format!(
-                "{} is spent: {} of {}",
-                plain(key),
-                refusal.used.unwrap_or_default(),
-                refusal.limit.unwrap_or_default()
-            );
+            self.exhausted.insert(key.clone(), Exhausted::since(now));
+            let text = format!("{} is spent: {used} of {limit}", plain(key));
             let mut event = self.event(now, EventKind::Exhausted, Actor::Budget, text);
             event.budget = Some(key.clone());
             event.bottle = spender.map(|(bottle, _)| bottle.clone());
             self.happened(event);
         }
-        let bound = self.bound_calls(key);
+        let spent = used >= limit;
+        let known = self.exhausted.get_mut(key);
+        let strikes =
+            known.is_some_and(|known| spent && !std::mem::replace(&mut known.struck, spent));
+        let bound = if strikes {
+            self.bound_calls(&self.budgets, key)
+        } else {
+            Vec::new()
+        };
         if !self.rules.in_flight_finish {
             for (call, _, _) in &bound {
                 self.effect(Effect::Cut(*call, CutReason::Budget(refusal.clone())));
             }
         }
-        let spender = spender.filter(|(bottle, provider)| self.is_bound(bottle, provider, key));
+        let spender = spender
+            .filter(|(bottle, provider)| self.is_bound(&self.budgets, bottle, provider, key));
         let mut reaches: Vec<Reach<'_>> = bound
             .iter()
             .map(|(_, bottle, provider)| Reach { bottle, provider })
@@ -135,209 +146,51 @@ impl Book {
         reaches.extend(spender.map(|(bottle, provider)| Reach { bottle, provider }));
         reaches.sort_unstable();
         reaches.dedup();
-        self.close_by_budget(key, &reaches, now);
+        self.close_by_budget(key, &reaches, (!spent).then_some(limit), now);
     }
 
-    /// Closes ways because a budget is spent; one that it closed already stays as it is.
-    pub(super) fn close_by_budget(
-        &mut self,
-        key: &BudgetKey,
-        reaches: &[Reach<'_>],
-        now: Timestamp,
-    ) {
-        let Some(limit) = self.budgets.get(key).map(Budget::limit) else {
-            return;
-        };
-        for reach in reaches {
-            let provider = ProviderSelector::One(reach.provider.clone());
-            let by = ClosedBy::Budget(key.clone());
-            let Some(bottle) = self.bottles.get(reach.bottle) else {
-                continue;
-            };
-            let closed = bottle
-                .closings
-                .iter()
-                .any(|c| c.by == by && c.provider == provider);
-            if closed || bottle.lifecycle != Lifecycle::Running {
-                continue;
-            }
-            let streams = self.calls_of(reach.bottle, Some(reach.provider)).len();
-            let mut bottle = bottle.clone();
-            bottle.closings.push(Closing {
-                provider,
-                by,
-                since: now,
-                why: None,
-                limit: Some(limit),
-            });
-            let text = format!(
-                "{} cut off from {}: {} is spent; {streams} streams in flight",
-                reach.bottle,
-                reach.provider,
-                plain(key)
-            );
-            let mut event = self.event(now, EventKind::Cutoff, Actor::Budget, text);
-            event.bottle = Some(bottle.name.clone());
-            event.run = Some(bottle.run);
-            event.budget = Some(key.clone());
-            event.provider = Some(reach.provider.clone());
-            self.commit(Entry::Bottle(Box::new(bottle)));
-            self.happened(event);
-        }
-    }
-
-    /// Opens what budgets closed and no longer do: gone, no longer binding, or raised.
-    ///
-    /// Returns the bottles of which something was opened.
-    pub(super) fn reopen(&mut self, now: Timestamp) -> Vec<BottleName> {
-        let names: Vec<BottleName> = self
-            .bottles
-            .iter()
-            .filter(|b| b.closings.iter().any(|c| c.by != ClosedBy::Operator))
-            .map(|b| b.name.clone())
-            .collect();
-        let mut opened = Vec::new();
-        for name in names {
-            let Some(bottle) = self.bottles.get(&name).cloned() else {
-                continue;
-            };
-            let (stay, go): (Vec<_>, Vec<_>) = bottle
-                .closings
-                .iter()
-                .cloned()
-                .partition(|c| self.stands(&name, c));
-            if go.is_empty() {
-                continue;
-            }
-            let mut bottle = bottle;
-            bottle.closings = stay;
-            let run = bottle.run;
-            self.commit(Entry::Bottle(Box::new(bottle)));
-            for closing in go {
-                let ClosedBy::Budget(key) = closing.by else {
-                    continue;
-                };
-                let text = format!(
-                    "{name} open again to {}: {} has room",
-                    closing.provider,
-                    plain(&key)
-                );
-                let mut event = self.event(now, EventKind::Restored, Actor::Budget, text);
-                event.bottle = Some(name.clone());
-                event.run = Some(run);
-                event.budget = Some(key);
-                self.happened(event);
-            }
-            opened.push(name);
-        }
-        opened
-    }
-
-    /// Returns whether a closing still has its reason.
-    fn stands(&self, name: &BottleName, closing: &Closing) -> bool {
-        let ClosedBy::Budget(key) = &closing.by else {
-            return true;
-        };
-        let ProviderSelector::One(provider) = &closing.provider else {
-            return true;
-        };
-        let Some(budget) = self.budgets.get(key) else {
-            return false;
-        };
-        if !self.is_bound(name, provider, key) {
-            return false;
-        }
-        let limit = budget.limit();
-        self.sum_of(key).balance.posted >= limit
-            || closing.limit.is_none_or(|struck_at| limit <= struck_at)
-    }
-
+    /// Returns whether a budget binds a bottle's calls to a provider, by these budgets.
     pub(super) fn is_bound(
         &self,
+        budgets: &Budgets,
         bottle: &BottleName,
         provider: &ProviderKey,
         key: &BudgetKey,
     ) -> bool {
-        key.provider.matches(provider)
-            && self
-                .bottles
-                .path(bottle)
-                .binding(&self.budgets, provider)
-                .iter()
-                .any(|budget| budget.key() == key)
+        let path = self.bottles.path(bottle);
+        let mut binding = path.binding(budgets, provider).into_iter();
+        key.provider.matches(provider) && binding.any(|budget| budget.key() == key)
     }
 
-    /// Returns the calls in flight that a budget binds.
-    fn bound_calls(&self, key: &BudgetKey) -> Vec<(CallId, BottleName, ProviderKey)> {
+    /// Returns the calls in flight that a budget binds, by these budgets.
+    pub(super) fn bound_calls(
+        &self,
+        budgets: &Budgets,
+        key: &BudgetKey,
+    ) -> Vec<(CallId, BottleName, ProviderKey)> {
         let Some(account) = self.account_of(key) else {
             return Vec::new();
         };
-        let mut bound: Vec<_> = self
-            .open
-            .values()
-            .map(|open| &open.reservation.facts)
-            .filter(|facts| facts.accounts.contains(&account))
-            .filter(|facts| self.is_bound(&facts.bottle, &facts.provider, key))
-            .map(|facts| (facts.call, facts.bottle.clone(), facts.provider.clone()))
-            .collect();
+        let mut known: BTreeMap<Reach<'_>, bool> = BTreeMap::new();
+        let mut bound = Vec::new();
+        for facts in self.open.iter().map(Open::facts) {
+            let (bottle, provider) = (&facts.bottle, &facts.provider);
+            let is_bound = || self.is_bound(budgets, bottle, provider, key);
+            if facts.accounts.contains(&account)
+                && *known
+                    .entry(Reach { bottle, provider })
+                    .or_insert_with(is_bound)
+            {
+                bound.push((facts.call, bottle.clone(), provider.clone()));
+            }
+        }
         bound.sort();
         bound
-    }
-
-    /// Returns the calls in flight of a bottle, to one provider or to all.
-    pub(super) fn calls_of(
-        &self,
-        bottle: &BottleName,
-        provider: Option<&ProviderKey>,
-    ) -> Vec<CallId> {
-        let mut calls: Vec<CallId> = self
-            .open
-            .values()
-            .map(|open| &open.reservation.facts)
-            .filter(|facts| facts.bottle == *bottle)
-            .filter(|facts| provider.is_none_or(|provider| facts.provider == *provider))
-            .map(|facts| facts.call)
-            .collect();
-        calls.sort();
-        calls
     }
 
     pub(super) fn refusal_by(&self, key: &BudgetKey) -> Option<Refusal> {
         let budget = self.budgets.get(key)?;
         Some(Refusal::by(budget, self.sum_of(key).balance.posted))
-    }
-
-    /// Counts a refusal; the first, and then one a minute, is put down.
-    pub(super) fn count_refusal(
-        &mut self,
-        name: &BottleName,
-        budget: Option<&BudgetKey>,
-        now: Timestamp,
-    ) {
-        let Some(bottle) = self.bottles.get_mut(name) else {
-            return;
-        };
-        bottle.refusals = bottle.refusals.saturating_add(1);
-        let run = bottle.run;
-        self.touch_bottle(name);
-        let since = self.refused.get(name).copied();
-        let count = since.map_or(0, |s| s.count).saturating_add(1);
-        if let Some(since) = since.filter(|since| now.since(since.at) < REFUSED_EVERY) {
-            self.refused
-                .insert(name.clone(), RefusedSince { count, ..since });
-            return;
-        }
-        self.refused
-            .insert(name.clone(), RefusedSince { at: now, count: 0 });
-        let text = match since {
-            Some(_) if count > 1 => format!("{name}: {count} calls refused since the last time"),
-            _ => format!("{name}: a call was refused"),
-        };
-        let mut event = self.event(now, EventKind::Refused, Actor::System, text);
-        event.bottle = Some(name.clone());
-        event.run = Some(run);
-        event.budget = budget.cloned();
-        self.happened(event);
     }
 }
 

@@ -219,7 +219,7 @@ impl Book {
     }
 
     fn answered(&self, ask: &Ask) -> Option<Admission> {
-        if let Some(open) = self.open.get(&ask.call) {
+        if let Some(open) = self.open.get(ask.call) {
             return Some(Admission::Admitted(Admitted {
                 call: ask.call,
                 reserved: open.reservation.reserved,

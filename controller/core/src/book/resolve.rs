@@ -9,7 +9,7 @@ use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 use bb_proto::usage::Usage;
 
-use super::judge::Reach;
+use super::closings::Reach;
 use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
 use crate::estimate::{Estimate, Known, used};
 
@@ -64,7 +64,7 @@ impl SettledCalls {
 impl Book {
     /// Counts what has flowed of an open call, and ends it where a binding budget is crossed.
     pub fn flowed(&mut self, call: CallId, known: &Known, now: Timestamp) {
-        let Some(open) = self.open.get(&call) else {
+        let Some(open) = self.open.get(call) else {
             return;
         };
         let facts = &open.reservation.facts;
@@ -83,7 +83,7 @@ impl Book {
                 flowed,
                 usage: known.stated,
             });
-            if let Some(open) = self.open.get_mut(&call) {
+            if let Some(open) = self.open.get_mut(call) {
                 open.marked_at = Some(now);
             }
         }
@@ -95,12 +95,13 @@ impl Book {
     ///
     /// A charge above the reservation is recorded in full: the tokens are spent.
     pub fn settle(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
-        let Some(open) = self.open.get(&call) else {
+        let Some(open) = self.open.get(call) else {
             return Resolved::Already;
         };
         let reservation = open.reservation.clone();
         let settlement = self.settlement(&reservation.facts, outcome, reservation.estimate);
         let overrun = settlement.charge.minus(reservation.reserved);
+        let has_less = settlement.charge < open.flowed;
         if !settlement.estimated {
             let facts = &reservation.facts;
             let bytes = reservation.body_bytes;
@@ -114,7 +115,7 @@ impl Book {
             overrun,
         });
         self.judge(&reservation.facts, now);
-        self.admit_waiting(now);
+        self.room_changed(has_less, now);
         Resolved::Charged(settlement)
     }
 
@@ -138,23 +139,32 @@ impl Book {
             after,
         });
         self.judge(&facts, now);
-        self.admit_waiting(now);
+        self.room_changed(after.charge < before.charge, now);
         Resolved::Charged(after)
     }
 
     /// Takes a call back that was surely not billed.
     pub fn void(&mut self, call: CallId, status: Option<u16>, now: Timestamp) -> Resolved {
-        let Some(open) = self.open.get(&call) else {
+        let Some(open) = self.open.get(call) else {
             return Resolved::Already;
         };
         let facts = open.reservation.facts.clone();
+        let has_less = open.flowed > Tokens::ZERO;
         self.commit(Entry::Voided {
             facts,
             at: now,
             status,
         });
-        self.admit_waiting(now);
+        self.room_changed(has_less, now);
         Resolved::Voided
+    }
+
+    /// Lets those pass who wait for room; budgets that hold less than they seemed to open first.
+    fn room_changed(&mut self, have_less: bool, now: Timestamp) {
+        if have_less {
+            self.reopen(None, now);
+        }
+        self.admit_waiting(now);
     }
 
     fn settlement(&self, facts: &CallFacts, outcome: &Outcome, estimate: Estimate) -> Settlement {
@@ -174,7 +184,7 @@ impl Book {
     }
 
     fn set_flowed(&mut self, call: CallId, flowed: Tokens, now: Timestamp) {
-        let Some(open) = self.open.get_mut(&call) else {
+        let Some(open) = self.open.get_mut(call) else {
             return;
         };
         let before = open.aside();
@@ -192,7 +202,7 @@ impl Book {
 
     /// Ends a call where what has flowed, of it and of the others, fills a budget that binds it.
     fn cut_where_crossed(&mut self, call: CallId, now: Timestamp) {
-        let Some(open) = self.open.get(&call) else {
+        let Some(open) = self.open.get(call) else {
             return;
         };
         let facts = open.reservation.facts.clone();
@@ -217,7 +227,7 @@ impl Book {
             bottle: &facts.bottle,
             provider: &facts.provider,
         };
-        self.close_by_budget(&key, &[reach], now);
+        self.close_by_budget(&key, &[reach], None, now);
     }
 
     pub(super) fn apply_settled(
@@ -226,7 +236,7 @@ impl Book {
         settlement: &Settlement,
         at: Timestamp,
     ) {
-        let open = self.open.remove(&facts.call);
+        let open = self.open.remove(facts.call);
         let flowed = open.as_ref().map_or(Tokens::ZERO, |open| open.flowed);
         for account in &facts.accounts {
             if let Some(open) = &open {
@@ -263,7 +273,7 @@ impl Book {
     }
 
     pub(super) fn apply_voided(&mut self, facts: &CallFacts) {
-        if let Some(open) = self.open.remove(&facts.call) {
+        if let Some(open) = self.open.remove(facts.call) {
             for account in &facts.accounts {
                 self.accounts
                     .give_back(account, &facts.provider, open.aside());
@@ -275,7 +285,7 @@ impl Book {
     /// Charges the calls that were open when the controller ended: the larger of their last mark
     /// and their reservation, as an estimate.
     pub fn recover(&mut self, now: Timestamp) -> usize {
-        let mut open: Vec<_> = self.open.values().cloned().collect();
+        let mut open: Vec<_> = self.open.iter().cloned().collect();
         open.sort_by_key(|open| open.reservation.facts.call);
         for call in &open {
             let reservation = &call.reservation;

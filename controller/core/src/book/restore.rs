@@ -1,12 +1,14 @@
 //! Applying entries, and putting a book together from what was kept.
 
-use bb_proto::budget::BudgetKey;
-use bb_proto::ids::ProviderKey;
+use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
+use bb_proto::ids::{BottleName, ProviderKey, RunId};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::Raise;
 
-use super::{Account, Balance, Book, Entry, Open, Reservation, Rules};
+use super::judge::Exhausted;
+use super::open::Open;
+use super::{Account, Balance, Book, Entry, Reservation, Rules};
 use crate::bottle::Bottle;
 use crate::budget::{self, Declared};
 
@@ -81,10 +83,10 @@ impl Book {
             let reached = levels
                 .filter(|level| u64::from(*level) <= percent)
                 .collect();
-            let spent = used >= budget.limit();
+            let spent = budget.declared.cap == Cap::Hard && used >= budget.limit();
             self.warned.insert(key.clone(), reached);
             if spent {
-                self.exhausted.insert(key, now);
+                self.exhausted.insert(key, Exhausted::since(now));
             }
         }
     }
@@ -119,6 +121,7 @@ impl Book {
                 self.accounts.forget(&Account::BottleRun(*run));
                 self.last_call.remove(name);
                 self.refused.remove(name);
+                self.forget_run(name, *run);
                 self.bottle_gone(name);
             }
             Entry::BudgetSet(declared) => {
@@ -155,7 +158,7 @@ impl Book {
             facts.bottle.clone(),
             (facts.provider.clone(), facts.model.clone()),
         );
-        self.open.insert(facts.call, open);
+        self.open.insert(open);
         self.touch_call(facts);
     }
 
@@ -168,11 +171,25 @@ impl Book {
                 .map(|b| budget::of_launch(bottle.run, &bottle.name, b.provider.clone(), b.limit))
                 .collect();
             self.budgets.take_launch(bottle.run, before, declared);
+            if let Some(before) = before {
+                self.forget_run(&bottle.name, before);
+            }
             self.refused.remove(&bottle.name);
             self.touch_all();
         }
         self.bottles.put(bottle.clone());
         self.touch_bottle(&bottle.name);
+    }
+
+    /// Forgets what budgets said of a run that is over.
+    fn forget_run(&mut self, name: &BottleName, run: RunId) {
+        let of_run = |key: &BudgetKey| match &key.scope {
+            Scope::Launch(launched) => *launched == run,
+            Scope::Bottle(of) => key.window == Window::Run && of == name,
+            Scope::Agent(_) | Scope::Host => false,
+        };
+        self.warned.retain(|key, _| !of_run(key));
+        self.exhausted.retain(|key, _| !of_run(key));
     }
 
     fn forget_levels(&mut self, key: &BudgetKey) {

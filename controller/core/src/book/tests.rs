@@ -5,5 +5,6 @@ mod calls;
 mod kept;
 mod restart;
 mod script;
+mod spent;
 mod stage;
 mod told;

@@ -238,7 +238,7 @@ impl Book {
                 .flatten()
                 .copied()
                 .collect(),
-            exhausted_since: self.exhausted.get(key).copied(),
+            exhausted_since: self.exhausted.get(key).map(|exhausted| exhausted.since),
             source: declared.source.clone(),
             hides: budget.hides.clone(),
             raises: budget.raises.clone(),
@@ -303,7 +303,7 @@ impl Book {
                 })
             }),
             enforcement: Enforcement::Advisory,
-            in_flight: u64::try_from(self.calls_of(name, None).len()).unwrap_or(u64::MAX),
+            in_flight: u64::try_from(self.open.count(name, None)).unwrap_or(u64::MAX),
             waiting: u64::try_from(self.queue.len_of(name)).unwrap_or(u64::MAX),
             closed: bottle.map(closed_of).unwrap_or_default(),
             refusals: bottle.map_or(0, |bottle| bottle.refusals),
@@ -354,10 +354,6 @@ impl Book {
     }
 
     /// Returns by provider what binds first and what next, and every budget's role on the path.
-    #[expect(
-        clippy::type_complexity,
-        reason = "three halves of one walk, used in one place"
-    )]
     fn what_binds(
         &self,
         path: &Path,

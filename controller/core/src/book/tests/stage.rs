@@ -14,7 +14,7 @@ use super::args::{Args, key, parse, rule};
 use super::kept::Kept;
 use super::restart::assert_same;
 use super::told;
-use crate::book::{Account, Admission, Ask, Book, Outcome, Registration, Resolved, Rules};
+use crate::book::{Account, Admission, Ask, Book, Entry, Outcome, Registration, Resolved, Rules};
 
 /// A book, what was written of it, and the time.
 #[derive(Debug, Default)]
@@ -39,10 +39,13 @@ impl Stage {
                 "a dry run changes nothing"
             );
         }
-        let bottles = self.kept.bottles.clone();
+        let mut bottles = self.kept.bottles.clone();
         let outbox = self.kept.write(&mut self.book);
         for entry in &outbox.entries {
             came.extend(told::entry(entry, &bottles));
+            if let Entry::Bottle(bottle) = entry {
+                bottles.insert(bottle.name.clone(), (**bottle).clone());
+            }
         }
         came.extend(outbox.effects.iter().map(told::effect));
         assert_same(self);

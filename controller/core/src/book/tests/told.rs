@@ -8,7 +8,7 @@ use bb_proto::event::{Event, EventKind};
 use bb_proto::ids::{BottleName, CallId};
 use bb_proto::view::ClosedBy;
 
-use crate::book::{Acted, BudgetActed, CutReason, Effect, Entry, Refusal};
+use crate::book::{Acted, BudgetActed, CutReason, Effect, Entry, Refusal, RefusalReason};
 use crate::bottle::Bottle;
 
 pub(super) fn plain(key: &BudgetKey) -> String {
@@ -33,7 +33,13 @@ fn number(call: CallId) -> u128 {
 
 pub(super) fn refusal(refusal: &Refusal) -> String {
     match (&refusal.budget, refusal.used, refusal.limit) {
-        (Some(key), Some(used), Some(limit)) => format!("by {} {used}/{limit}", plain(key)),
+        (Some(key), Some(used), Some(limit)) => {
+            let by = match refusal.reason {
+                RefusalReason::NoRoom => "for room in",
+                _ => "by",
+            };
+            format!("{by} {} {used}/{limit}", plain(key))
+        }
         _ => format!("{:?}", refusal.reason).to_lowercase(),
     }
 }
