@@ -4,6 +4,7 @@ mod args;
 mod calls;
 mod kept;
 mod restart;
+mod scopes;
 mod script;
 mod spent;
 mod stage;

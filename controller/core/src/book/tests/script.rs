@@ -1,7 +1,7 @@
 //! Scenarios as text: a line a command, what came of it behind `=>`, balances behind `|`.
 //!
 //! `40+10` is input + output of a call, `35+50` is posted + pending of an account. A line that
-//! begins with `=>` or `|` goes on with the one above. Without a `=>` the command must succeed
+//! begins with `=>`, `|` or `;` goes on with the one above. Without a `=>` the command must succeed
 //! and what came of it is not looked at. After every line a book put together from what was
 //! written must be the same as the one in memory.
 
@@ -44,7 +44,7 @@ impl Line {
             .filter(|line| !line.is_empty())
         {
             match joined.last_mut() {
-                Some(last) if line.starts_with("=>") || line.starts_with('|') => {
+                Some(last) if line.starts_with("=>") || line.starts_with(['|', ';']) => {
                     last.push(' ');
                     last.push_str(line);
                 }
