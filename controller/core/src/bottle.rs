@@ -75,6 +75,11 @@ pub struct Bottle {
 }
 
 impl Bottle {
+    /// Returns whether its run goes on.
+    pub fn is_running(&self) -> bool {
+        self.lifecycle == Lifecycle::Running
+    }
+
     /// Returns whether the operator closed all egress.
     pub fn is_closed_by_operator(&self) -> bool {
         self.closings

@@ -89,7 +89,7 @@ impl Budget {
 ///
 /// One set by command hides one of the same key from the settings; a raise counts on whichever
 /// stands under its key. So a reload of the settings never overwrites what the operator ordered.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Budgets {
     settings: BTreeMap<BudgetKey, Declared>,
     commands: BTreeMap<BudgetKey, Declared>,

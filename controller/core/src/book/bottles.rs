@@ -8,6 +8,7 @@ use bb_proto::request::{Expect, LaunchBudget, Process};
 use bb_proto::time::Timestamp;
 use bb_proto::view::{BottleState, ClosedBy};
 
+use super::budgets::check_limit;
 use super::{Book, CutReason, Effect, Entry};
 use crate::bottle::{Bottle, Closing, Lifecycle};
 
@@ -66,7 +67,7 @@ impl Book {
     ) -> Result<Bottle, RpcError> {
         let name = registration.name.clone();
         let known = self.bottles.get(&name);
-        let running = known.filter(|bottle| bottle.lifecycle == Lifecycle::Running);
+        let running = known.filter(|bottle| bottle.is_running());
         if let Some(running) = running {
             if !registration.renew {
                 return Err(exists(&name));
@@ -150,15 +151,8 @@ impl Book {
             )
             .with_hint("a bottle's parents must not extend the bottle itself"));
         }
-        if let Some(zero) = bottle.budgets.iter().find(|budget| budget.limit.0 == 0) {
-            return Err(RpcError::new(
-                ErrorCode::InvalidParams,
-                format!(
-                    "a budget of zero tokens for {} lets nothing pass",
-                    zero.provider
-                ),
-            )
-            .with_hint("give at least one token, or leave the budget out"));
+        for budget in &bottle.budgets {
+            check_limit(budget.limit)?;
         }
         let mut selectors: Vec<_> = bottle
             .budgets
@@ -192,7 +186,7 @@ impl Book {
         if bottle.run != run {
             return Err(other_run(name));
         }
-        if bottle.lifecycle != Lifecycle::Running {
+        if !bottle.is_running() {
             if bottle.exit_code.is_none() && exit_code.is_some() {
                 let lifecycle = ended_as(exit_code, bottle.stop_ordered_at.is_some());
                 self.commit(Entry::Bottle(Box::new(Bottle {
@@ -235,7 +229,7 @@ impl Book {
         now: Timestamp,
     ) -> Result<Acted, RpcError> {
         let bottle = self.expected(name, expect)?.clone();
-        if bottle.lifecycle != Lifecycle::Running {
+        if !bottle.is_running() {
             return Err(wrong_state(name, "has ended: it has no egress"));
         }
         if bottle.is_closed_by_operator() {
@@ -315,6 +309,21 @@ impl Book {
         self.acted(name, true, 0, still)
     }
 
+    /// Ends every call in flight, because the controller stops. Returns how many.
+    pub fn cut_all(&mut self) -> usize {
+        let mut calls: Vec<_> = self
+            .open
+            .iter()
+            .map(|open| open.reservation.facts.call)
+            .collect();
+        calls.sort();
+        let count = calls.len();
+        for call in calls {
+            self.effect(Effect::Cut(call, CutReason::Draining));
+        }
+        count
+    }
+
     /// Orders a bottle's processes to end; one without a process of ours ends here and now.
     pub fn order_stop(
         &mut self,
@@ -324,28 +333,24 @@ impl Book {
         now: Timestamp,
     ) -> Result<Acted, RpcError> {
         let bottle = self.expected(name, expect)?.clone();
-        if bottle.lifecycle != Lifecycle::Running {
+        if !bottle.is_running() {
             return self.acted(name, false, 0, None);
         }
         let calls: Vec<CallId> = self.open.of_bottle(name).collect();
         let streams = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+        if bottle.stop_ordered_at.is_some() {
+            return self.acted(name, false, 0, None);
+        }
         if order.dry_run {
             return self.acted(name, true, streams, None);
         }
         let (run, process) = (bottle.run, bottle.process);
-        if bottle.stop_ordered_at.is_none() {
-            self.commit(Entry::Bottle(Box::new(Bottle {
-                stop_ordered_at: Some(now),
-                ..bottle
-            })));
-            self.ordered(
-                name,
-                EventKind::StopOrdered,
-                format!("{name} told to stop"),
-                order,
-                now,
-            );
-        }
+        self.commit(Entry::Bottle(Box::new(Bottle {
+            stop_ordered_at: Some(now),
+            ..bottle
+        })));
+        let text = format!("{name} told to stop");
+        self.ordered(name, EventKind::StopOrdered, text, order, now);
         for call in calls {
             self.effect(Effect::Cut(call, CutReason::Operator));
         }
@@ -354,6 +359,7 @@ impl Book {
             let note = format!("{name} has no process of ours: its token is no longer valid");
             return self.acted(name, true, streams, Some(note));
         }
+        self.admit_waiting(now);
         self.acted(name, true, streams, None)
     }
 
@@ -366,7 +372,7 @@ impl Book {
         now: Timestamp,
     ) -> Result<Acted, RpcError> {
         let bottle = self.expected(name, expect)?.clone();
-        if bottle.lifecycle == Lifecycle::Running {
+        if bottle.is_running() {
             return Err(wrong_state(name, "is running")
                 .with_hint(format!("bb-ctl stop {name}, then bb-ctl remove {name}")));
         }

@@ -1,17 +1,19 @@
 //! Orders about budgets, and the settings' rules.
 
+use std::collections::BTreeSet;
+
 use bb_proto::budget::{BudgetKey, Cap, Scope};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::BottleName;
 use bb_proto::time::Timestamp;
 use bb_proto::units::{TOKENS_MAX, Tokens};
-use bb_proto::view::{ClosedBy, Raise, Source};
+use bb_proto::view::{Raise, Source};
 
 use super::bottles::Order;
 use super::judge::plain;
 use super::{Book, Entry, Rules};
-use crate::budget::{Budget, Declared};
+use crate::budget::{Budget, Budgets, Declared};
 
 /// What an order did to a budget.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,7 +68,7 @@ impl Book {
         let key = declared.key.clone();
         let before = self.budgets.get(&key).map(Budget::limit);
         if order.dry_run {
-            return Ok(self.foreseen(&key, before, Some(limit)));
+            return Ok(self.foreseen(before, |budgets| budgets.set(declared)));
         }
         self.commit(Entry::BudgetSet(declared));
         let text = match before {
@@ -97,7 +99,7 @@ impl Book {
         }
         let before = Some(budget.limit());
         if order.dry_run {
-            return Ok(self.foreseen(key, before, None));
+            return Ok(self.foreseen(before, |budgets| budgets.unset(key)));
         }
         self.commit(Entry::BudgetUnset(key.clone()));
         let text = format!("{} unset", plain(key));
@@ -121,15 +123,15 @@ impl Book {
         }
         let before = budget.limit();
         check_limit(before.plus(by))?;
-        if order.dry_run {
-            return Ok(self.foreseen(key, Some(before), Some(before.plus(by))));
-        }
         let raise = Raise {
             by,
             at: now,
             uid: order.uid,
             why: order.why.clone(),
         };
+        if order.dry_run {
+            return Ok(self.foreseen(Some(before), |budgets| budgets.raise(key, raise)));
+        }
         self.commit(Entry::Raised(key.clone(), raise));
         let text = format!("{} raised from {before} to {}", plain(key), before.plus(by));
         Ok(self.budget_changed(key, Some(before), text, order, now))
@@ -148,13 +150,7 @@ impl Book {
         event.uid = Some(order.uid);
         event.why.clone_from(&order.why);
         self.happened(event);
-        let closed_before = self.closed_by(key);
-        let opened = self.limits_changed(now);
-        let cut_off = self
-            .closed_by(key)
-            .into_iter()
-            .filter(|bottle| !closed_before.contains(bottle))
-            .collect();
+        let (opened, cut_off) = self.limits_changed(now);
         BudgetActed {
             limit_before,
             opened,
@@ -162,61 +158,40 @@ impl Book {
         }
     }
 
-    fn limits_changed(&mut self, now: Timestamp) -> Vec<BottleName> {
+    /// Opens and closes what the limits now say; returns the bottles that were opened, and those
+    /// that were cut off.
+    fn limits_changed(&mut self, now: Timestamp) -> (Vec<BottleName>, Vec<BottleName>) {
         self.touch_all();
         let opened = self.reopen(None, now);
+        let judged_from = self.outbox.entries.len();
         self.judge_all(now);
+        let judged = self.outbox.entries.iter().skip(judged_from);
+        let cut_off = judged.filter_map(|entry| match entry {
+            Entry::Happened(event) if event.kind == EventKind::Cutoff => event.bottle.clone(),
+            _ => None,
+        });
+        let cut_off: BTreeSet<BottleName> = cut_off.collect();
         self.admit_waiting(now);
-        opened
+        (opened, cut_off.into_iter().collect())
     }
 
-    fn closed_by(&self, key: &BudgetKey) -> Vec<BottleName> {
-        let by = ClosedBy::Budget(key.clone());
-        let closed = self
-            .bottles
-            .iter()
-            .filter(|b| b.closings.iter().any(|c| c.by == by));
-        closed.map(|bottle| bottle.name.clone()).collect()
-    }
-
-    /// Returns what a change of a limit would open and cut off; no limit is no budget.
+    /// Returns what a change of the budgets would open and cut off.
     fn foreseen(
         &self,
-        key: &BudgetKey,
         limit_before: Option<Tokens>,
-        limit: Option<Tokens>,
+        change: impl FnOnce(&mut Budgets),
     ) -> BudgetActed {
-        let used = self.sum_of(key).balance.posted;
-        let room = limit.is_none_or(|limit| used < limit);
-        let wider = limit.is_none() || limit > limit_before;
-        let opened = if room && wider {
-            self.closed_by(key)
-        } else {
-            Vec::new()
-        };
-        let account = self.account_of(key);
-        let mut cut_off: Vec<BottleName> = Vec::new();
-        if !room {
-            let open = self.open.iter().map(|open| &open.reservation.facts);
-            let counted = open.filter(|facts| {
-                account
-                    .as_ref()
-                    .is_some_and(|account| facts.accounts.contains(account))
-                    && key.provider.matches(&facts.provider)
-            });
-            cut_off.extend(counted.map(|facts| facts.bottle.clone()));
-            cut_off.sort();
-            cut_off.dedup();
-        }
+        let mut after = self.budgets.clone();
+        change(&mut after);
         BudgetActed {
             limit_before,
-            opened,
-            cut_off,
+            opened: self.would_open(&after),
+            cut_off: self.would_close(&after).into_iter().collect(),
         }
     }
 }
 
-fn check_limit(limit: Tokens) -> Result<(), RpcError> {
+pub(super) fn check_limit(limit: Tokens) -> Result<(), RpcError> {
     if limit.0 == 0 {
         return Err(RpcError::new(
             ErrorCode::InvalidParams,

@@ -1,6 +1,8 @@
 //! Ways that budgets close, and open again by themselves.
 
-use bb_proto::budget::{BudgetKey, ProviderSelector, Scope, Window};
+use std::collections::BTreeSet;
+
+use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope, Window};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::{BottleName, ProviderKey};
 use bb_proto::time::Timestamp;
@@ -9,7 +11,7 @@ use bb_proto::view::ClosedBy;
 
 use super::judge::plain;
 use super::{Book, Entry};
-use crate::bottle::{Bottle, Closing, Lifecycle};
+use crate::bottle::{Bottle, Closing};
 use crate::budget::Budgets;
 
 /// A bottle's way to a provider.
@@ -34,7 +36,7 @@ impl Book {
             let Some(bottle) = self.bottles.get(reach.bottle) else {
                 continue;
             };
-            if bottle.lifecycle != Lifecycle::Running || is_closed_by(bottle, key, reach.provider) {
+            if !bottle.is_running() || is_closed_by(bottle, key, reach.provider) {
                 continue;
             }
             let streams = self.open.count(reach.bottle, Some(reach.provider));
@@ -68,20 +70,17 @@ impl Book {
     /// Returns the bottles that can reach a provider again.
     pub(super) fn reopen(&mut self, begun: Option<&BottleName>, now: Timestamp) -> Vec<BottleName> {
         let mut opened = Vec::new();
-        for mut bottle in self.closed_by_budgets() {
-            let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut bottle.closings)
-                .into_iter()
-                .partition(|c| self.stands(&self.budgets, &bottle.name, c, begun));
+        for bottle in self.closed_by_budgets() {
+            let (stay, go) = self.sift(&self.budgets, &bottle, begun);
             if go.is_empty() {
                 continue;
             }
-            bottle.closings = stay;
-            self.commit(Entry::Bottle(Box::new(bottle.clone())));
-            let open = |closing: &Closing| match &closing.provider {
-                ProviderSelector::One(provider) => bottle.closing(provider).is_none(),
-                ProviderSelector::All => false,
+            let bottle = Bottle {
+                closings: stay,
+                ..bottle
             };
-            for closing in go.iter().filter(|closing| open(closing)) {
+            self.commit(Entry::Bottle(Box::new(bottle.clone())));
+            for closing in go.iter().filter(|c| is_open(&bottle.closings, &c.provider)) {
                 self.say_open(&bottle, closing, now);
                 if opened.last() != Some(&bottle.name) {
                     opened.push(bottle.name.clone());
@@ -89,6 +88,46 @@ impl Book {
             }
         }
         opened
+    }
+
+    /// Returns the bottles that could reach a provider again under these budgets.
+    pub(super) fn would_open(&self, budgets: &Budgets) -> Vec<BottleName> {
+        let opens = |bottle: &Bottle| {
+            let (stay, go) = self.sift(budgets, bottle, None);
+            go.iter().any(|closing| is_open(&stay, &closing.provider))
+        };
+        let closed = self.closed_by_budgets().into_iter();
+        closed.filter(opens).map(|bottle| bottle.name).collect()
+    }
+
+    /// Returns the bottles that would be cut off under these budgets: those with calls in flight.
+    pub(super) fn would_close(&self, budgets: &Budgets) -> BTreeSet<BottleName> {
+        let spent = budgets.iter().filter(|budget| {
+            let used = self.sum_of(budget.key()).balance.posted;
+            budget.declared.cap == Cap::Hard && used >= budget.limit()
+        });
+        let bound = spent.flat_map(|budget| {
+            let calls = self.bound_calls(budgets, budget.key()).into_iter();
+            calls.map(|(_, name, provider)| (budget.key(), name, provider))
+        });
+        bound
+            .filter(|(key, name, provider)| {
+                let bottle = self.bottles.get(name).filter(|bottle| bottle.is_running());
+                bottle.is_some_and(|bottle| !is_closed_by(bottle, key, provider))
+            })
+            .map(|(_, name, _)| name)
+            .collect()
+    }
+
+    /// Parts what is closed to a bottle into what stays closed under these budgets, and what not.
+    fn sift(
+        &self,
+        budgets: &Budgets,
+        bottle: &Bottle,
+        begun: Option<&BottleName>,
+    ) -> (Vec<Closing>, Vec<Closing>) {
+        let closings = bottle.closings.iter().cloned();
+        closings.partition(|closing| self.stands(budgets, &bottle.name, closing, begun))
     }
 
     fn say_open(&mut self, bottle: &Bottle, closing: &Closing, now: Timestamp) {
@@ -112,13 +151,13 @@ impl Book {
     }
 
     /// Returns the bottles that budgets close.
-    pub(super) fn closed_by_budgets(&self) -> Vec<Bottle> {
+    fn closed_by_budgets(&self) -> Vec<Bottle> {
         let closed = |bottle: &&Bottle| bottle.closings.iter().any(|c| c.by != ClosedBy::Operator);
         self.bottles.iter().filter(closed).cloned().collect()
     }
 
     /// Returns whether a closing of a bottle still has its reason, by these budgets.
-    pub(super) fn stands(
+    fn stands(
         &self,
         budgets: &Budgets,
         name: &BottleName,
@@ -146,8 +185,16 @@ impl Book {
     }
 }
 
+/// Returns whether a provider that was closed is so no more.
+fn is_open(closings: &[Closing], provider: &ProviderSelector) -> bool {
+    match provider {
+        ProviderSelector::One(provider) => !closings.iter().any(|c| c.provider.matches(provider)),
+        ProviderSelector::All => closings.is_empty(),
+    }
+}
+
 /// Returns whether a budget closes a bottle's way to a provider.
-pub(super) fn is_closed_by(bottle: &Bottle, key: &BudgetKey, provider: &ProviderKey) -> bool {
+fn is_closed_by(bottle: &Bottle, key: &BudgetKey, provider: &ProviderKey) -> bool {
     bottle.closings.iter().any(|closing| {
         matches!(&closing.by, ClosedBy::Budget(by) if by == key)
             && closing.provider.matches(provider)

@@ -9,7 +9,6 @@ use bb_proto::view::ClosedBy;
 
 use super::queue::Waiter;
 use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
-use crate::bottle::Lifecycle;
 use crate::budget::Budget;
 use crate::estimate::Estimate;
 
@@ -267,12 +266,13 @@ impl Book {
     }
 
     fn refusal_of_bottle(&self, ask: &Ask) -> Option<Refusal> {
-        let bottle = match self.bottles.get(&ask.bottle) {
-            Some(bottle) if bottle.run == ask.run && bottle.lifecycle == Lifecycle::Running => {
-                bottle
-            }
-            _ => return Some(Refusal::plain(RefusalReason::Ended)),
+        let bottle = self.bottles.get(&ask.bottle);
+        let Some(bottle) = bottle.filter(|b| b.run == ask.run && b.is_running()) else {
+            return Some(Refusal::plain(RefusalReason::Ended));
         };
+        if bottle.stop_ordered_at.is_some() {
+            return Some(Refusal::plain(RefusalReason::Operator));
+        }
         let closing = bottle.closing(&ask.provider)?;
         Some(match &closing.by {
             ClosedBy::Operator => Refusal::plain(RefusalReason::Operator),

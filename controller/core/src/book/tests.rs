@@ -3,6 +3,7 @@
 mod args;
 mod calls;
 mod kept;
+mod orders;
 mod restart;
 mod scopes;
 mod script;
