@@ -86,7 +86,7 @@ pub(super) const TOP: Section = Section {
             "timezone",
             "name, such as `Europe/Berlin`",
             "the host's",
-            "The time zone of the operator. Only its form is checked; windows of days and weeks, which will use it, are not in this version.",
+            "The time zone that the clients show times in. Only the form of the name is checked.",
         ),
         key(
             "bottles",

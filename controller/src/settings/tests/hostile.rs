@@ -134,7 +134,7 @@ fn a_changed_file_is_taken_or_its_mistakes_are_told_and_nothing_panics() {
     files.extend(super::files("invalid"));
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     let (mut taken, mut refused) = (0, 0);
-    for _ in 0..30_000 {
+    for _ in 0..10_000 {
         let text = &files[numbers.below(files.len())].1;
         let other = &files[numbers.below(files.len())].1;
         let text = mutated(text, other, &mut numbers);
@@ -157,7 +157,7 @@ fn a_changed_file_is_taken_or_its_mistakes_are_told_and_nothing_panics() {
         }
     }
     assert!(
-        taken > 500 && refused > 5000,
+        taken > 200 && refused > 2000,
         "taken {taken}, refused {refused}"
     );
 }
