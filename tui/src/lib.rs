@@ -1,4 +1,5 @@
 //! The clients of bot-bottle: `bb-dash`, the dashboard, and `bb-ctl`, the command line.
 
 pub mod ctl;
+pub mod dashboard;
 pub mod format;

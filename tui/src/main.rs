@@ -1,1 +1,4 @@
-fn main() {}
+//! `bb-dash`, the dashboard: the program is `bb_tui::dashboard`.
+fn main() -> std::process::ExitCode {
+    bb_tui::dashboard::main()
+}
