@@ -68,7 +68,6 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Register(register::Register),
-    #[command(visible_alias = "ls")]
     List(list::List),
     Show(show::Show),
     Env(env::Env),
@@ -83,7 +82,6 @@ enum Command {
     /// End the processes of bottles
     Stop(Targets),
     /// Forget bottles that have ended; the ledger keeps their calls
-    #[command(visible_alias = "rm")]
     Remove(Targets),
     #[command(subcommand)]
     Budget(budget::Budget),
@@ -144,7 +142,7 @@ fn dispatch(cli: Cli, output: Output) -> Outcome {
         Command::Restore(targets) => act(Act::Restore, &targets),
         Command::Stop(targets) => act(Act::Stop, &targets),
         Command::Remove(targets) => act(Act::Remove, &targets),
-        Command::Budget(budget) => budget.run(&mut open()?, output),
+        Command::Budget(budget) => budget.run(open, output),
         Command::Usage(usage) => usage.run(&mut open()?, output),
         Command::Audit(audit) => audit.run(&mut open()?, output),
         Command::Watch(watch) => watch.run(open()?, output),

@@ -5,7 +5,7 @@ mod key;
 mod list;
 
 use super::connection::Connection;
-use super::exit::Outcome;
+use super::exit::{Failure, Outcome};
 use super::output::Output;
 
 /// List budgets, set them, raise them
@@ -18,12 +18,16 @@ pub(super) enum Budget {
 }
 
 impl Budget {
-    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+    pub(super) fn run(
+        self,
+        open: impl FnOnce() -> Result<Connection, Failure>,
+        output: Output,
+    ) -> Outcome {
         match self {
-            Self::List(list) => list.run(connection, output),
-            Self::Set(set) => set.run(connection, output),
-            Self::Unset(unset) => unset.run(connection, output),
-            Self::Raise(raise) => raise.run(connection, output),
+            Self::List(list) => list.run(&mut open()?, output),
+            Self::Set(set) => set.run(open, output),
+            Self::Unset(unset) => unset.run(&mut open()?, output),
+            Self::Raise(raise) => raise.run(&mut open()?, output),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bb_proto::client::Client;
+use bb_proto::client::{Client, ClientError};
+use bb_proto::event::EventNotification;
 use bb_proto::home::{Home, SOCKET_PATH_BYTES_MAX};
 use bb_proto::reply;
 use bb_proto::request;
@@ -14,6 +15,7 @@ use super::words;
 /// A connection on which both sides have said who they are.
 #[derive(Debug)]
 pub(super) struct Connection {
+    home: Home,
     client: Client,
     hello: reply::Hello,
 }
@@ -55,14 +57,19 @@ pub(super) fn start_command(home: &Path) -> String {
 impl Connection {
     /// Connects to the controller of a home and greets it.
     pub(super) fn open(home: &Home) -> Result<Self, Failure> {
-        let mut client = Client::connect(&home.socket()).map_err(|error| {
-            Failure::from(error).with_hint(format!("start one: {}", start_command(home.path())))
-        })?;
-        let hello = client.call(&request::Hello {
-            client: Some(format!("bb-ctl {VERSION}")),
-            protocol: Some(PROTOCOL),
-        })?;
-        Ok(Self { client, hello })
+        let failed = |error| failure(home, error);
+        let mut client = Client::connect(&home.socket()).map_err(failed)?;
+        let hello = client
+            .call(&request::Hello {
+                client: Some(format!("bb-ctl {VERSION}")),
+                protocol: Some(PROTOCOL),
+            })
+            .map_err(failed)?;
+        Ok(Self {
+            home: home.clone(),
+            client,
+            hello,
+        })
     }
 
     /// What the controller said of itself.
@@ -72,7 +79,9 @@ impl Connection {
 
     /// Calls a method.
     pub(super) fn call<M: request::Method>(&mut self, params: &M) -> Result<M::Reply, Failure> {
-        Ok(self.client.call(params)?)
+        self.client
+            .call(params)
+            .map_err(|error| failure(&self.home, error))
     }
 
     /// Returns the whole state, its parts put together.
@@ -91,8 +100,24 @@ impl Connection {
         Ok(whole)
     }
 
-    /// Gives the connection away, for a command that listens on it.
-    pub(super) fn into_client(self) -> Client {
-        self.client
+    /// Waits for the next event, after `events.watch` was called.
+    pub(super) fn next_event(&mut self) -> Result<EventNotification, Failure> {
+        loop {
+            let event = self.client.next_event();
+            if let Some(event) = event.map_err(|error| failure(&self.home, error))? {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+/// Says what went wrong on the way to a controller, and how one is started where none is there.
+fn failure(home: &Home, error: ClientError) -> Failure {
+    match Failure::from(error) {
+        Failure::Told(told) if told.exit == Exit::UNREACHABLE => {
+            let start = start_command(home.path());
+            Failure::Told(told).with_hint(format!("start one: {start}"))
+        }
+        other => other,
     }
 }

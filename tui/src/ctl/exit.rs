@@ -4,6 +4,7 @@ use std::io;
 
 use bb_proto::client::ClientError;
 use bb_proto::error::{ErrorCode, RpcError};
+use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 /// The code a command ends with.
@@ -156,6 +157,9 @@ impl From<ClientError> for Failure {
 
 /// Turns what clap says about a command line into our shape: a sentence and a hint.
 pub(super) fn from_clap(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::MissingSubcommand {
+        return Failure::usage("the command is missing").with_hint("--help lists the commands");
+    }
     let text = error.render().to_string();
     let mut blocks = text.split("\n\n");
     let message = blocks

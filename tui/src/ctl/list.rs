@@ -25,7 +25,7 @@ pub(super) struct List {
 
 const COLUMNS: [Column; 11] = [
     Column::left("BOTTLE").down_to(16),
-    Column::left("STATE").down_to(8),
+    Column::left("STATE").down_to(14),
     Column::left("AGENT").drops(6).down_to(8),
     Column::left("PROVIDER").drops(2),
     Column::right("USED/LIMIT"),

@@ -7,6 +7,7 @@
 mod held;
 mod job;
 mod naming;
+mod process;
 mod start;
 mod terminal;
 
@@ -114,7 +115,7 @@ impl Run {
         let program = self.program();
         match program::find(program, path.as_deref()) {
             Found::At(_) => Ok(()),
-            Found::NotExecutable(path) => Err(not_executable(&path.to_string_lossy())),
+            Found::NotExecutable(path) => Err(not_executable(&path.to_string_lossy(), None)),
             Found::Nowhere => Err(not_found(&program.to_string_lossy())),
         }
     }
@@ -230,11 +231,12 @@ fn not_found(program: &str) -> Failure {
     )
 }
 
-fn not_executable(program: &str) -> Failure {
+fn not_executable(program: &str, why: Option<&str>) -> Failure {
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
     Failure::new(
         Exit::NOT_EXECUTABLE,
         "not_executable",
-        format!("{program} cannot be executed"),
+        format!("{program} cannot be executed{why}"),
     )
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Show {
 }
 
 const COLUMNS: [Column; 8] = [
-    Column::left("BUDGET").down_to(20),
+    Column::left("BUDGET").down_to(34),
     Column::left("ROLE"),
     Column::right("USED/LIMIT"),
     Column::right("%").drops(1),

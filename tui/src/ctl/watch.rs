@@ -5,7 +5,6 @@ use bb_proto::request::EventsWatch;
 
 use super::audit;
 use super::connection::Connection;
-use super::exit::Failure;
 use super::exit::Outcome;
 use super::output::Output;
 
@@ -20,11 +19,8 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn run(self, mut connection: Connection, output: Output) -> Outcome {
         connection.call(&EventsWatch {})?;
-        let mut client = connection.into_client();
         loop {
-            let Some(notification) = client.next_event().map_err(Failure::from)? else {
-                continue;
-            };
+            let notification = connection.next_event()?;
             if notification.lost > 0 {
                 output.warn(&format!(
                     "{} events were left out, since they were not read fast enough",

@@ -79,9 +79,13 @@ struct Said {
 }
 
 impl Set {
-    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+    pub(super) fn run(
+        self,
+        open: impl FnOnce() -> Result<Connection, Failure>,
+        output: Output,
+    ) -> Outcome {
         let (budget, limit) = budget_and_limit(&self.what, self.window)?;
-        let changed = connection.call(&BudgetSet {
+        let changed = open()?.call(&BudgetSet {
             budget: budget.clone(),
             limit,
             cap: if self.soft { Cap::Soft } else { Cap::Hard },

@@ -22,7 +22,7 @@ pub(in crate::ctl) struct List {
 }
 
 const COLUMNS: [Column; 9] = [
-    Column::left("BUDGET").down_to(20),
+    Column::left("BUDGET").down_to(34),
     Column::right("USED/LIMIT"),
     Column::right("%").drops(1),
     Column::left("CAP").drops(4),

@@ -18,7 +18,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::{not_executable, not_found};
+use super::{not_executable, process};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::output::Output;
 
@@ -63,7 +63,7 @@ impl Held {
             .spawn()
             .map_err(|error| cannot_spawn(&error))?;
         let pid = child.id();
-        let start_ticks = start_ticks(pid).map_err(|error| cannot_spawn(&error))?;
+        let start_ticks = process::start_ticks(pid).map_err(|error| cannot_spawn(&error))?;
         Ok(Self {
             process: Process { pid, start_ticks },
             pid: Pid::from_raw(pid.cast_signed()),
@@ -96,18 +96,6 @@ fn cannot_spawn(error: &io::Error) -> Failure {
     )
 }
 
-/// Reads when a process started: field 22 of its `stat`, in clock ticks since boot.
-fn start_ticks(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-fn parse_start_ticks(stat: &str) -> Option<u64> {
-    // The second field is the name in brackets, and may have brackets and spaces in it.
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 /// Runs what only `bb-ctl` itself asks for; `None` where the command line is a person's.
 pub(in crate::ctl) fn inner(arguments: &[OsString]) -> Option<Exit> {
     match arguments {
@@ -136,12 +124,12 @@ fn become_command(pipe: &OsString, command: &[OsString]) -> Exit {
         .stdin(Stdio::inherit())
         .exec();
     let shown = program.to_string_lossy();
-    let failure = if error.kind() == io::ErrorKind::NotFound {
-        not_found(&shown)
-    } else {
-        not_executable(&format!("{shown} ({error})"))
+    let why = match error.kind() {
+        // The program itself was looked for before.
+        io::ErrorKind::NotFound => "its interpreter is not there".to_owned(),
+        _ => error.to_string(),
     };
-    Output::new(plan.json).fail(&failure)
+    Output::new(plan.json).fail(&not_executable(&shown, Some(&why)))
 }
 
 fn read_plan(inherited: RawFd) -> io::Result<Plan> {
@@ -156,22 +144,4 @@ fn read_plan(inherited: RawFd) -> io::Result<Plan> {
     let mut plan = Vec::new();
     pipe.read_to_end(&mut plan)?;
     Ok(serde_json::from_slice(&plan)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_is_found_behind_any_name() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
-        for name in ["claude", "a) S 1 (b", ") )", "日本 語"] {
-            let stat = format!("42 ({name}) {rest}");
-            assert_eq!(parse_start_ticks(&stat), Some(4711), "{name}");
-        }
-        assert_eq!(parse_start_ticks("42 (sh) S 1"), None);
-        assert_eq!(parse_start_ticks(""), None);
-        let own = start_ticks(std::process::id()).expect("our own");
-        assert!(own > 0);
-    }
 }

@@ -99,7 +99,7 @@ pub(super) fn see_through(held: Held, plan: &Plan) -> Result<Ended, Failure> {
         match signals.wait().map_err(lost)? {
             Signal::SIGCHLD => {}
             Signal::SIGCONT => job.woken(),
-            signal => job.pass_on(signal),
+            signal => job.signalled(signal),
         }
     }
 }
@@ -176,6 +176,15 @@ impl Job {
         }
         if self.stopped {
             self.continue_child();
+        }
+    }
+
+    /// We got what is meant for the child. A key may tell that a shell has put us in front, which
+    /// it tells no running job: then the next one is the child's.
+    fn signalled(&mut self, signal: Signal) {
+        self.pass_on(signal);
+        if let Some(terminal) = self.terminal.as_mut().filter(|terminal| terminal.wanted) {
+            terminal.lend();
         }
     }
 

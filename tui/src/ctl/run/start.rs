@@ -10,12 +10,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bb_proto::home::Home;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::held::DETACH;
+use super::process;
 use crate::ctl::connection::{Connection, start_command};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::output::Output;
@@ -33,7 +32,7 @@ const LOG_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Detached {
-    Pid(i32),
+    Pid(u32),
     Error(String),
 }
 
@@ -67,7 +66,7 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
         connected = Connection::open(home).ok();
         connected.is_some()
     };
-    let answered_or_ended = wait::until(STARTING, || answers() || kill(pid, None).is_err());
+    let answered_or_ended = wait::until(STARTING, || answers() || !process::is_alive(pid));
     // One that ended may have found another one that was faster.
     let answered = answered_or_ended && wait::until(OTHER_STARTING, answers);
     match connected {
@@ -81,7 +80,7 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
         _ => {
             let why =
                 last_line(home, log_from).map_or_else(String::new, |line| format!(": {line}"));
-            let what = if kill(pid, None).is_err() {
+            let what = if !process::is_alive(pid) {
                 "the controller ended as it started"
             } else {
                 "the controller was started and does not answer"
@@ -113,7 +112,7 @@ fn open_log(home: &Home) -> io::Result<(File, u64)> {
 
 /// Starts the controller in a session of its own, by a process in between that ends at once: so
 /// it is nobody's child that would have to be waited for.
-fn spawn_detached(program: &Path, home: &Home, log: File) -> Result<Pid, Failure> {
+fn spawn_detached(program: &Path, home: &Home, log: File) -> Result<u32, Failure> {
     let cannot = |why: String| failed(format!("{} cannot be started: {why}", program.display()));
     let between = Command::new("/proc/self/exe")
         .arg(DETACH)
@@ -126,7 +125,7 @@ fn spawn_detached(program: &Path, home: &Home, log: File) -> Result<Pid, Failure
         .output()
         .map_err(|error| cannot(error.to_string()))?;
     match serde_json::from_slice(&between.stdout) {
-        Ok(Detached::Pid(pid)) => Ok(Pid::from_raw(pid)),
+        Ok(Detached::Pid(pid)) => Ok(pid),
         Ok(Detached::Error(why)) => Err(cannot(why)),
         Err(_) => Err(cannot(between.status.to_string())),
     }
@@ -144,7 +143,7 @@ pub(super) fn detach(command: &[OsString]) -> Exit {
     }
 }
 
-fn start_in_session(command: &[OsString]) -> io::Result<i32> {
+fn start_in_session(command: &[OsString]) -> io::Result<u32> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     nix::unistd::setsid()?;
     let log = io::stderr().as_fd().try_clone_to_owned()?;
@@ -154,7 +153,7 @@ fn start_in_session(command: &[OsString]) -> io::Result<i32> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()?;
-    Ok(child.id().cast_signed())
+    Ok(child.id())
 }
 
 /// Returns the last line that was logged since the controller was started.

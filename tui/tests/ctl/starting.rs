@@ -1,0 +1,117 @@
+//! `bb-ctl run` where no controller answers: it starts one, or says why it could not.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::thread;
+
+use insta::assert_snapshot;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::controller::Controller;
+use crate::running::script;
+use crate::session::{Session, wait_for_file};
+
+fn run(session: &Session) -> Output {
+    Command::new(session.copy())
+        .env_clear()
+        .env("PATH", session.search_path())
+        .env("BB_HOME", session.home())
+        .current_dir(session.path(""))
+        .args(["run", "--name", "web", "echo", "hello"])
+        .output()
+        .expect("bb-ctl can be run")
+}
+
+/// Writes a controller that says how it was started, then does what it is told.
+fn controller(session: &Session, then: &str) -> PathBuf {
+    let started = session.path("started");
+    session.script(
+        "bb-controller",
+        &format!(
+            "echo printed; echo $$ $(pwd) $(readlink /proc/$$/fd/0) \"$@\" > {started}.new\n\
+             mv {started}.new {started}\n{then}",
+            started = started.display()
+        ),
+    );
+    started
+}
+
+#[test]
+fn a_controller_is_started_in_a_session_of_its_own_and_waited_for() {
+    let session = Session::new();
+    let started = controller(&session, "exec sleep 60");
+    let home = session.home();
+    let answering = thread::spawn(move || {
+        let said = wait_for_file(&started);
+        (said, Controller::start(&home, script(&[])))
+    });
+    let output = run(&session);
+    let (said, _controller) = answering.join().expect("a controller");
+    assert_snapshot!(session.transcript(&output), @r"
+    hello
+    stderr: started bb-controller (pid $PID), log: $DIR/home/log/controller.log
+    exit: 0
+    ");
+
+    let (pid, rest) = said.split_once(' ').expect("a pid and more");
+    assert_eq!(
+        rest.trim_end(),
+        format!("/ /dev/null --home {}", session.home().display())
+    );
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives on");
+    let fields: Vec<&str> = stat
+        .rsplit_once(") ")
+        .expect("fields")
+        .1
+        .split(' ')
+        .collect();
+    let own = nix::unistd::getsid(None).expect("a session").to_string();
+    assert_ne!(fields[3], own, "its session");
+    assert_eq!(fields[4], "0", "it has no terminal");
+    let log = std::fs::read_to_string(session.home().join("log/controller.log")).expect("a log");
+    assert_eq!(log, "printed\n");
+    kill(Pid::from_raw(pid.parse().expect("a pid")), Signal::SIGKILL).expect("a process");
+}
+
+#[test]
+fn a_controller_that_does_not_start_is_reported_with_the_last_it_said() {
+    let session = Session::new();
+    controller(
+        &session,
+        "echo 'error: settings.yml:3:5: budgt is no setting' >&2; exit 1",
+    );
+    let output = run(&session);
+    assert_snapshot!(session.transcript(&output), @r"
+    stderr: error: the controller ended as it started: error: settings.yml:3:5: budgt is no setting
+    stderr: hint: its log: $DIR/home/log/controller.log
+    exit: 125
+    ");
+}
+
+#[test]
+fn where_another_one_was_faster_that_one_is_used() {
+    let session = Session::new();
+    let started = controller(&session, "echo 'error: another one runs' >&2; exit 1");
+    let home = session.home();
+    let answering = thread::spawn(move || {
+        wait_for_file(&started);
+        Controller::start(&home, script(&[]))
+    });
+    let output = run(&session);
+    answering.join().expect("a controller");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n");
+    assert!(output.status.success());
+}
+
+#[test]
+fn without_a_controller_to_start_the_command_is_not_run() {
+    let session = Session::new();
+    let output = run(&session);
+    assert_snapshot!(session.transcript(&output), @r"
+    stderr: error: no controller answers, and bb-controller is neither beside bb-ctl nor on PATH
+    stderr: hint: install it, or start it: bb-controller --home $DIR/home
+    exit: 125
+    ");
+    assert!(!session.home().exists(), "nothing is left behind");
+}
