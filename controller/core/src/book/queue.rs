@@ -1,18 +1,19 @@
 //! Calls that wait for room: first come first served within a bottle, fair between bottles.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bb_proto::budget::BudgetKey;
-use bb_proto::ids::{BottleName, CallId};
+use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::Timestamp;
 
 use super::reserve::Ask;
+use crate::budget::Budget;
 
 /// A call that waits.
 #[derive(Debug, Clone)]
 pub(super) struct Waiter {
     pub(super) ask: Ask,
-    /// The budgets that bind it: a later call that one of them binds too waits behind it.
+    /// The budgets that bind it: a later call of its bottle that one of them binds is behind it.
     pub(super) binding: Vec<BudgetKey>,
     pub(super) deadline: Timestamp,
 }
@@ -22,6 +23,8 @@ pub(super) struct Waiter {
 pub(super) struct WaitQueue {
     of: BTreeMap<BottleName, VecDeque<Waiter>>,
     served_last: Option<BottleName>,
+    /// The structure of budgets and bottles by which the calls are bound.
+    pub(super) bound_at: u64,
 }
 
 impl WaitQueue {
@@ -31,11 +34,6 @@ impl WaitQueue {
 
     pub(super) fn len_of(&self, bottle: &BottleName) -> usize {
         self.of.get(bottle).map_or(0, VecDeque::len)
-    }
-
-    pub(super) fn contains(&self, bottle: &BottleName, call: CallId) -> bool {
-        let mut of_bottle = self.of.get(bottle).into_iter().flatten();
-        of_bottle.any(|waiter| waiter.ask.call == call)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,14 +47,33 @@ impl WaitQueue {
             .push_back(waiter);
     }
 
-    /// Returns whether a call that these budgets bind must wait behind others.
-    pub(super) fn is_before(&self, bottle: &BottleName, binding: &[BudgetKey]) -> bool {
-        self.of.contains_key(bottle)
-            || self
-                .of
-                .values()
-                .flatten()
-                .any(|w| w.binding.iter().any(|k| binding.contains(k)))
+    /// Returns whether a call of a bottle that these budgets bind is behind another of that bottle.
+    pub(super) fn is_behind(&self, bottle: &BottleName, binding: &[&Budget]) -> bool {
+        let mut before = self.of.get(bottle).into_iter().flatten();
+        before.any(|waiter| binding.iter().any(|b| waiter.binding.contains(b.key())))
+    }
+
+    /// Returns the calls of a bottle that are behind no other, in the order they came.
+    pub(super) fn first_of(&self, bottle: &BottleName) -> Vec<CallId> {
+        let mut held: BTreeSet<&BudgetKey> = BTreeSet::new();
+        let mut providers: BTreeSet<&ProviderKey> = BTreeSet::new();
+        let mut first = Vec::new();
+        for waiter in self.of.get(bottle).into_iter().flatten() {
+            // The same budgets bind all calls of a bottle to one provider.
+            if !providers.insert(&waiter.ask.provider) && !waiter.binding.is_empty() {
+                continue;
+            }
+            if waiter.binding.iter().all(|key| !held.contains(key)) {
+                first.push(waiter.ask.call);
+            }
+            held.extend(&waiter.binding);
+        }
+        first
+    }
+
+    /// Returns the calls that wait, of all bottles.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.of.values_mut().flatten()
     }
 
     /// Returns the bottles that wait, beginning after the one that was served last.
@@ -70,16 +87,15 @@ impl WaitQueue {
         after.iter().chain(before).cloned().collect()
     }
 
-    pub(super) fn head(&self, bottle: &BottleName) -> Option<&Waiter> {
-        self.of.get(bottle).and_then(VecDeque::front)
+    pub(super) fn get(&self, bottle: &BottleName, call: CallId) -> Option<&Waiter> {
+        let mut of_bottle = self.of.get(bottle).into_iter().flatten();
+        of_bottle.find(|waiter| waiter.ask.call == call)
     }
 
-    /// Takes a bottle's first call off the queue.
-    pub(super) fn serve(&mut self, bottle: &BottleName) -> Option<Waiter> {
-        let waiter = self.of.get_mut(bottle).and_then(VecDeque::pop_front);
-        self.drop_empty(bottle);
+    /// Takes a call off the queue because its bottle's turn has come.
+    pub(super) fn serve(&mut self, bottle: &BottleName, call: CallId) -> Option<Waiter> {
         self.served_last = Some(bottle.clone());
-        waiter
+        self.withdraw(bottle, call)
     }
 
     /// Takes a call off the queue that no longer wants to wait.

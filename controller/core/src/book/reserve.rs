@@ -9,7 +9,7 @@ use bb_proto::view::ClosedBy;
 
 use super::queue::Waiter;
 use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
-use crate::budget::Budget;
+use crate::budget::{Budget, Path};
 use crate::estimate::Estimate;
 
 /// A call that asks to be admitted.
@@ -128,19 +128,22 @@ impl Book {
             self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
             return Admission::Refused(refusal);
         }
-        let binding = self.binding_keys(&ask);
+        let path = self.bottles.path(&ask.bottle);
+        let binding = path.binding(&self.budgets, &ask.provider);
         if ask.background && !binding.is_empty() {
             let refusal = Refusal::plain(RefusalReason::Background);
             self.count_refusal(&ask.bottle, None, now);
             return Admission::Refused(refusal);
         }
         let estimate = self.estimate_of(&ask);
-        if self.queue.is_before(&ask.bottle, &binding) {
-            return self.wait(ask, binding, now);
-        }
-        match self.look(&ask, estimate) {
-            Look::Fits(reserved) => Admission::Admitted(self.admit(ask, reserved, estimate, now)),
-            Look::Wait => self.wait(ask, binding, now),
+        match self.look(&binding, &ask, estimate) {
+            Look::Fits(reserved) if !self.queue.is_behind(&ask.bottle, &binding) => {
+                Admission::Admitted(self.admit(ask, &path, reserved, estimate, now))
+            }
+            Look::Fits(_) | Look::Wait => {
+                let binding = binding.into_iter().map(|b| b.key().clone()).collect();
+                self.wait(ask, binding, now)
+            }
             Look::Refuse(refusal) => {
                 self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
                 Admission::Refused(refusal)
@@ -179,41 +182,64 @@ impl Book {
         self.queue.next_deadline()
     }
 
-    /// Looks again at the calls that wait, in turn, until none fits.
+    /// Looks again at the calls that wait, one of each bottle in turn, until none fits.
     pub(super) fn admit_waiting(&mut self, now: Timestamp) {
+        self.bind_waiting();
         let mut served = !self.queue.is_empty();
         while served {
             served = false;
             for bottle in self.queue.turn() {
-                let Some(waiter) = self.queue.head(&bottle) else {
-                    continue;
-                };
-                let ask = waiter.ask.clone();
-                let estimate = self.estimate_of(&ask);
-                let look = match self.refusal_of_bottle(&ask) {
-                    Some(refusal) => Look::Refuse(refusal),
-                    None => self.look(&ask, estimate),
-                };
-                let refusal = match look {
-                    Look::Wait => continue,
-                    Look::Fits(reserved) => {
-                        self.queue.serve(&bottle);
-                        let admitted = self.admit(ask, reserved, estimate, now);
-                        self.effect(Effect::Admit(admitted));
-                        served = true;
-                        continue;
-                    }
-                    Look::Refuse(refusal) => refusal,
-                    Look::Exhausted(key, refusal) => {
-                        self.exhaust(&key, Some((&ask.bottle, &ask.provider)), now);
-                        refusal
-                    }
-                };
-                self.queue.serve(&bottle);
-                self.count_refusal(&bottle, refusal.budget.as_ref(), now);
-                self.effect(Effect::Refuse(ask.call, refusal));
-                served = true;
+                let calls = self.queue.first_of(&bottle);
+                served |= calls.into_iter().any(|call| self.serve(&bottle, call, now));
             }
+        }
+    }
+
+    /// Admits or refuses a call that waits; returns whether it no longer does.
+    fn serve(&mut self, bottle: &BottleName, call: CallId, now: Timestamp) -> bool {
+        let Some(waiter) = self.queue.get(bottle, call) else {
+            return false;
+        };
+        let (ask, keys) = (&waiter.ask, waiter.binding.iter());
+        let binding: Vec<_> = keys.filter_map(|key| self.budgets.get(key)).collect();
+        let estimate = self.estimate_of(ask);
+        let refusal = self.refusal_of_bottle(ask).map(Look::Refuse);
+        match refusal.unwrap_or_else(|| self.look(&binding, ask, estimate)) {
+            Look::Wait => return false,
+            Look::Fits(reserved) => {
+                if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
+                    let path = self.bottles.path(bottle);
+                    let admitted = self.admit(ask, &path, reserved, estimate, now);
+                    self.effect(Effect::Admit(admitted));
+                }
+            }
+            Look::Refuse(refusal) => self.serve_refusal(bottle, call, refusal, now),
+            Look::Exhausted(key, refusal) => {
+                let provider = ask.provider.clone();
+                self.exhaust(&key, Some((bottle, &provider)), now);
+                self.serve_refusal(bottle, call, refusal, now);
+            }
+        }
+        true
+    }
+
+    fn serve_refusal(&mut self, bottle: &BottleName, call: CallId, why: Refusal, now: Timestamp) {
+        self.queue.serve(bottle, call);
+        self.count_refusal(bottle, why.budget.as_ref(), now);
+        self.effect(Effect::Refuse(call, why));
+    }
+
+    /// Finds anew what binds the calls that wait, where budgets or ancestry changed.
+    fn bind_waiting(&mut self) {
+        let structure = self.structure();
+        if self.queue.bound_at == structure {
+            return;
+        }
+        self.queue.bound_at = structure;
+        for waiter in self.queue.iter_mut() {
+            let path = self.bottles.path(&waiter.ask.bottle);
+            let binding = path.binding(&self.budgets, &waiter.ask.provider);
+            waiter.binding = binding.into_iter().map(|b| b.key().clone()).collect();
         }
     }
 
@@ -225,9 +251,8 @@ impl Book {
                 estimate: open.reservation.estimate,
             }));
         }
-        self.queue
-            .contains(&ask.bottle, ask.call)
-            .then_some(Admission::Waiting)
+        let waiter = self.queue.get(&ask.bottle, ask.call);
+        waiter.map(|_| Admission::Waiting)
     }
 
     fn wait(&mut self, ask: Ask, binding: Vec<BudgetKey>, now: Timestamp) -> Admission {
@@ -283,14 +308,6 @@ impl Book {
         })
     }
 
-    fn binding_keys(&self, ask: &Ask) -> Vec<BudgetKey> {
-        let path = self.bottles.path(&ask.bottle);
-        path.binding(&self.budgets, &ask.provider)
-            .into_iter()
-            .map(|b| b.key().clone())
-            .collect()
-    }
-
     fn estimate_of(&self, ask: &Ask) -> Estimate {
         self.estimator.estimate(
             &ask.provider,
@@ -302,15 +319,14 @@ impl Book {
     }
 
     /// Looks at every budget that binds the call; the first that does not let it pass decides.
-    fn look(&self, ask: &Ask, estimate: Estimate) -> Look {
+    fn look(&self, binding: &[&Budget], ask: &Ask, estimate: Estimate) -> Look {
         let weights = self.weights(&ask.provider);
         let input = weights.charge_input(estimate.input);
         let need = input.plus(weights.charge_output(estimate.output));
-        let path = self.bottles.path(&ask.bottle);
         let mut reserved = Tokens::ZERO;
         let mut cap = Tokens(u64::MAX);
         let mut waits = false;
-        for budget in path.binding(&self.budgets, &ask.provider) {
+        for budget in binding {
             let sum = self.sum_of(budget.key());
             let (posted, pending) = (sum.balance.posted, sum.aside.pending);
             let limit = budget.limit();
@@ -350,11 +366,11 @@ impl Book {
     fn admit(
         &mut self,
         ask: Ask,
+        path: &Path,
         reserved: Tokens,
         estimate: Estimate,
         now: Timestamp,
     ) -> Admitted {
-        let path = self.bottles.path(&ask.bottle);
         let facts = CallFacts {
             call: ask.call,
             bottle: ask.bottle,
@@ -364,7 +380,7 @@ impl Book {
             model: ask.model,
             wire: ask.wire,
             started_at: now,
-            accounts: Account::of(&path),
+            accounts: Account::of(path),
         };
         let admitted = Admitted {
             call: facts.call,

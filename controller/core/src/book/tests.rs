@@ -10,3 +10,4 @@ mod script;
 mod spent;
 mod stage;
 mod told;
+mod waiting;

@@ -107,6 +107,11 @@ impl Book {
         }
     }
 
+    /// Returns the revision at which budgets or ancestry changed last.
+    pub(super) fn structure(&self) -> u64 {
+        self.revisions.structure
+    }
+
     pub(super) fn bottle_revision(&self, name: &BottleName) -> u64 {
         let own = self
             .revisions

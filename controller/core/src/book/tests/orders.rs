@@ -19,8 +19,8 @@ fn a_cutoff_by_the_operator_closes_all_egress_until_the_operator_lifts_it() {
         reserve 4 web claude 40+10 => 4 waits
         cutoff web                 => done, 2 streams; web closed: operator; web refusals noted: 1
                                    => 1 cut by operator; 2 cut by operator; 4 refused operator
-        show web                   => cutoff, all by operator, 2 in flight, 1 refusals
-                                   ; claude bound by host/claude
+        show web                   => cutoff; all by operator; 2 in flight; 1 refusals
+                                   => claude bound by host/claude
         cutoff web                 => unchanged
         reserve 5 web codex 1+1    => 5 refused operator
         raise host/claude 1000     => done, was 100
@@ -31,9 +31,7 @@ fn a_cutoff_by_the_operator_closes_all_egress_until_the_operator_lifts_it() {
         restore web                => done; web open: operator
         restore web                => unchanged
         reserve 7 web codex 1+1    => 7 admitted 0
-        "
-        .replace("\n                                   ; claude", ", claude")
-        .as_str(),
+        ",
     );
 }
 
@@ -50,7 +48,8 @@ fn restore_lifts_the_operators_order_and_no_budgets() {
         cutoff web                 => done; web closed: operator
         reserve 2 web claude 1+1   => 2 refused operator; web refusals noted: 1
         restore web                => done; web open: operator
-        show web                   => cutoff, claude by host/claude, 1 refusals, claude bound by host/claude
+        show web                   => cutoff; claude by host/claude; 1 refusals
+                                   => claude bound by host/claude
         restore web                => over_budget
         ",
     );
@@ -121,7 +120,7 @@ fn a_stopped_bottle_has_no_egress_from_the_moment_of_the_order() {
         cutoff web                 => wrong_state
         settle 1 40+2 cut          => 1 charged ~42
         end web exit=1             => unchanged
-        show web                   => stopped, 1 in flight, 2 refusals, claude bound by host/claude
+        show web                   => stopped; 1 in flight; 2 refusals; claude bound by host/claude
         remove web dry             => done
         remove web                 => done; web removed
         remove web                 => not_found
@@ -154,7 +153,7 @@ fn a_run_that_ended_is_told_apart_from_the_one_that_runs() {
         end web run=1 exit=1       => conflict
         reserve 1 web@1 claude 1+1 => 1 refused ended; web refusals noted: 1
         end web exit=1             => done; web failed; token bb_2 revoked
-        show web                   => failed, 1 refusals
+        show web                   => failed; 1 refusals
         end nobody                 => not_found
         ",
     );

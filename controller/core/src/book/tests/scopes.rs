@@ -10,19 +10,19 @@ fn the_nearest_scope_with_a_hard_budget_governs_from_the_launch_to_the_host() {
                ; bottle:root/claude 500; host/claude 600
                ; bottle web parents=base agent=dev; bottle base parents=root
         launch web budget=claude:100
-        show web             => running, claude bound by launch/claude
+        show web             => running; claude bound by launch/claude
         end web
         launch web
-        show web             => running, claude bound by agent:dev/claude
+        show web             => running; claude bound by agent:dev/claude
         settings bottle:web/claude 300; bottle:base/claude 400; bottle:root/claude 500
                ; host/claude 600
-        show web             => running, claude bound by bottle:web/claude
+        show web             => running; claude bound by bottle:web/claude
         settings bottle:base/claude 400; bottle:root/claude 500; host/claude 600
-        show web             => running, claude bound by bottle:base/claude
+        show web             => running; claude bound by bottle:base/claude
         settings bottle:root/claude 500; host/claude 600; bottle base parents=root
-        show web             => running, claude bound by bottle:root/claude
+        show web             => running; claude bound by bottle:root/claude
         settings host/claude 600
-        show web             => running, claude bound by host/claude
+        show web             => running; claude bound by host/claude
         settings
         show web             => running
         ",
@@ -88,7 +88,8 @@ fn a_soft_budget_warns_and_never_hides_or_blocks() {
         "
         settings bottle:web/claude 10 soft; agent:dev/claude 10 soft; host/claude 100
         launch web agent=dev budget=codex:5
-        show web                   => running, claude bound by host/claude, codex bound by launch/codex
+        show web                   => running; claude bound by host/claude
+                                   => codex bound by launch/codex
         reserve 1 web claude 40+10 => 1 admitted 50
         flow 1 40+5                => 1 marked 45
         settle 1 40+10             => 1 charged 50; agent:dev/claude warned 100
@@ -248,10 +249,10 @@ fn a_run_budget_of_a_parent_that_never_ran_hides_nothing() {
         "
         settings bottle:base/claude/run 10; host/claude 100; bottle web parents=base
         launch web
-        show web                   => running, claude bound by host/claude
+        show web                   => running; claude bound by host/claude
         reserve 1 web claude 50+51 => 1 admitted 100
         launch base
-        show web                   => running, 1 in flight, claude bound by bottle:base/claude/run
+        show web                   => running; 1 in flight; claude bound by bottle:base/claude/run
         settle 1 50+51             => 1 charged 101 over 1; host/claude spent | run:base 0+0
         reserve 2 web claude 10+1  => 2 admitted 10
         ",

@@ -13,7 +13,7 @@ fn a_budget_is_spent_when_what_is_posted_reaches_its_limit() {
         reserve 2 web claude 1+0   => 2 admitted 1
         settle 2 1+0               => 2 charged 1; host/claude spent
                                    => web closed: claude by host/claude
-        show web                   => cutoff, claude by host/claude, claude bound by host/claude
+        show web                   => cutoff; claude by host/claude; claude bound by host/claude
         budget host/claude         => 100 of 100, from settings, spent
         reserve 3 web claude 1+0   => 3 refused by host/claude 100/100; web refusals noted: 1
         ",
@@ -65,7 +65,8 @@ fn a_cutoff_by_a_budget_closes_one_provider_and_others_pass() {
         reserve 2 web codex 50+10  => 2 admitted 60
         reserve 3 web gemini 50+10 => 3 admitted 0
         show web
-        => cutoff, claude by host/claude, 2 in flight, claude bound by host/claude, codex bound by host/codex
+                                   => cutoff; claude by host/claude; 2 in flight
+                                   => claude bound by host/claude; codex bound by host/codex
         ",
     );
 }

@@ -302,7 +302,7 @@ impl Stage {
                 .iter()
                 .map(|(p, key)| format!("{p} bound by {}", told::plain(key))),
         );
-        parts.join(", ")
+        parts.join("; ")
     }
 
     fn show_budget(&self, key: &BudgetKey) -> String {
