@@ -2,6 +2,8 @@
 //!
 //! The other side of the socket is a script of answers, made of the protocol's own types.
 
+#![cfg(test)]
+
 mod acting;
 mod asking;
 mod controller;

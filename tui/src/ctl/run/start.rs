@@ -80,10 +80,10 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
         _ => {
             let why =
                 last_line(home, log_from).map_or_else(String::new, |line| format!(": {line}"));
-            let what = if !process::is_alive(pid) {
-                "the controller ended as it started"
-            } else {
+            let what = if process::is_alive(pid) {
                 "the controller was started and does not answer"
+            } else {
+                "the controller ended as it started"
             };
             Err(failed(format!("{what}{why}"))
                 .with_hint(format!("its log: {}", home.log().display())))
