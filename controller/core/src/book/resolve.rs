@@ -283,13 +283,16 @@ impl Book {
     }
 
     /// Charges the calls that were open when the controller ended: the larger of their last mark
-    /// and their reservation, as an estimate.
+    /// and their reservation, and at least what was sent, as an estimate.
     pub fn recover(&mut self, now: Timestamp) -> usize {
         let mut open: Vec<_> = self.open.iter().cloned().collect();
         open.sort_by_key(|open| open.reservation.facts.call);
         for call in &open {
             let reservation = &call.reservation;
-            let charge = reservation.reserved.max(call.flowed).max(Tokens(1));
+            let weights = self.weights(&reservation.facts.provider);
+            let sent = weights.charge_input(reservation.estimate.input);
+            let known = reservation.reserved.max(call.flowed);
+            let charge = known.max(sent).max(Tokens(1));
             let input = reservation.estimate.input.min(charge.0);
             let settlement = Settlement {
                 usage: Usage {

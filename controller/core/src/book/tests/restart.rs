@@ -7,6 +7,7 @@ use bb_proto::ids::ProviderKey;
 use bb_proto::units::Tokens;
 
 use super::args::parse;
+use super::script::check;
 use super::stage::Stage;
 use crate::book::{Account, Book};
 use crate::bottle::Bottle;
@@ -96,4 +97,88 @@ fn marked(stage: &Stage) -> Pending {
         }
     }
     marked
+}
+
+#[test]
+fn calls_that_were_open_are_charged_the_larger_of_their_last_mark_and_their_reservation() {
+    check(
+        "
+        settings host/claude 1000
+        launch web
+        reserve 1 web claude 40+10
+        reserve 2 web claude 40+10
+        flow 2 40+80               => 2 marked 120
+        flow 2 40+90               =>                         | host 0+180
+        reserve 3 web claude 40+10
+        flow 3 40+1                => 3 marked 41
+        restart                                               | host 0+220
+        recover                    => 3 charged; 1 charged ~50; 2 charged ~120 over 70
+                                   => 3 charged ~50           | host 220+0, launch:web 220+0
+        settle 1 40+10             => 1 already               | host 220+0
+        recover                    => 0 charged
+        ",
+    );
+}
+
+#[test]
+fn a_call_for_which_nothing_was_set_aside_is_charged_what_was_sent() {
+    check(
+        "
+        settings gate off; host/claude 60
+        launch web
+        reserve 1 web claude 40+10 => 1 admitted 0
+        reserve 2 web codex 30+10  => 2 admitted 0
+        restart
+        recover                    => 2 charged; 1 charged ~40 over 40; 2 charged ~30 over 30
+        ",
+    );
+}
+
+#[test]
+fn what_was_open_at_a_crash_may_spend_a_budget() {
+    check(
+        "
+        settings host/claude 100
+        launch web
+        launch api
+        reserve 1 web claude 40+10
+        reserve 2 api claude 40+10
+        reserve 3 api claude 1+1   => 3 waits
+        restart
+        recover                    => 2 charged; 1 charged ~50; 2 charged ~50; host/claude spent
+                                   => web closed: claude by host/claude
+                                   => api closed: claude by host/claude
+        reserve 3 api claude 1+1   => 3 refused by host/claude 100/100; api refusals noted: 1
+        ",
+    );
+}
+
+#[test]
+fn everything_the_operator_and_the_budgets_said_stands_after_a_restart() {
+    check(
+        "
+        settings host/claude 100 warn=50; bottle:web/codex 10; bottle web parents=base agent=dev
+        launch web budget=gemini:70
+        launch api
+        set bottle:api/claude 80
+        raise bottle:api/claude 5
+        raise launch:web/gemini 5
+        reserve 1 web claude 60+0
+        settle 1 60+0              => 1 charged 60; host/claude warned 50
+        reserve 2 web codex 11+0   => 2 refused by bottle:web/codex 0/10; bottle:web/codex spent
+                                   => web closed: codex by bottle:web/codex; web refusals noted: 1
+        cutoff api
+        restart
+        show web                   => cutoff; codex by bottle:web/codex
+                                   => claude bound by host/claude; codex bound by bottle:web/codex
+                                   => gemini bound by launch/gemini
+        show api                   => cutoff; all by operator; claude bound by bottle:api/claude
+        budget bottle:api/claude   => 0 of 85, from command
+        budget host/claude         => 60 of 100, from settings, warned [50]
+        settings host/claude 100 warn=50; bottle:web/codex 10; bottle web parents=base agent=dev
+                                   =>
+        raise bottle:web/codex 1   => done, was 10, opens web; web open: codex by bottle:web/codex
+        reserve 3 web claude 30+20 => 3 admitted 40           | bottle:base 60+40, agent:dev 60+40
+        ",
+    );
 }
