@@ -116,6 +116,9 @@ impl Egress {
     }
 
     fn count_wrong_token(&self) {
-        self.shared.counts.wrong_token.fetch_add(1, Ordering::Relaxed);
+        self.shared
+            .counts
+            .wrong_token
+            .fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -68,7 +68,9 @@ impl Future for Settling {
     type Output = Result<Resolved, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(Closed)))
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(Closed)))
     }
 }
 
@@ -126,12 +128,23 @@ pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), S
         owner: Mutex::new(owner),
         outside,
     });
-    let handle = LedgerHandle { shared: Arc::clone(&shared) };
+    let handle = LedgerHandle {
+        shared: Arc::clone(&shared),
+    };
     let thread = std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || thread::run(&shared))
-        .map_err(|error| StoreError::Row { table: "thread", what: error.to_string() })?;
-    Ok((handle.clone(), LedgerThread { handle, thread: Some(thread) }))
+        .map_err(|error| StoreError::Row {
+            table: "thread",
+            what: error.to_string(),
+        })?;
+    Ok((
+        handle.clone(),
+        LedgerThread {
+            handle,
+            thread: Some(thread),
+        },
+    ))
 }
 
 impl LedgerThread {
@@ -158,12 +171,20 @@ impl LedgerHandle {
         let (reply, answer) = oneshot::channel();
         let (bottle, call) = (ask.bottle.clone(), ask.call);
         let letter = Letter::Reserve { ask, cut, reply };
-        self.shared.send_or_work(letter).map_err(|_| NotAdmitted::Busy)?;
-        let mut guard = WithdrawOnDrop { handle: self, waits: Some((bottle, call)) };
+        self.shared
+            .send_or_work(letter)
+            .map_err(|_| NotAdmitted::Busy)?;
+        let mut guard = WithdrawOnDrop {
+            handle: self,
+            waits: Some((bottle, call)),
+        };
         let answer = answer.await;
         guard.waits = None;
         match answer {
-            Ok(Ok(admitted)) => Ok(Ticket { admitted, cut: cut_receiver }),
+            Ok(Ok(admitted)) => Ok(Ticket {
+                admitted,
+                cut: cut_receiver,
+            }),
             Ok(Err(refused)) => Err(refused),
             Err(_) => Err(NotAdmitted::Closed),
         }
@@ -172,7 +193,12 @@ impl LedgerHandle {
     /// Tells what has flowed of an open call. It is not answered.
     pub fn flowed(&self, call: CallId, known: Known) {
         // A full mailbox loses a mark, never a charge: the settlement says all of it again.
-        if self.shared.mailbox.try_send(Letter::Flowed { call, known }).is_err() {
+        if self
+            .shared
+            .mailbox
+            .try_send(Letter::Flowed { call, known })
+            .is_err()
+        {
             tracing::debug!(%call, "a mark was left out: the ledger is busy");
         }
     }
@@ -181,14 +207,22 @@ impl LedgerHandle {
     /// whether it is waited for or not.
     pub fn settle(&self, call: CallId, outcome: Outcome) -> Settling {
         let (reply, answer) = oneshot::channel();
-        self.shared.mailbox.send(Letter::Settle { call, outcome, reply });
+        self.shared.mailbox.send(Letter::Settle {
+            call,
+            outcome,
+            reply,
+        });
         Settling(answer)
     }
 
     /// Corrects a settled call; what is returned is ready once that is on disk.
     pub fn amend(&self, call: CallId, outcome: Outcome) -> Settling {
         let (reply, answer) = oneshot::channel();
-        self.shared.mailbox.send(Letter::Amend { call, outcome, reply });
+        self.shared.mailbox.send(Letter::Amend {
+            call,
+            outcome,
+            reply,
+        });
         Settling(answer)
     }
 
@@ -266,7 +300,10 @@ struct WithdrawOnDrop<'a> {
 impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         if let Some((bottle, call)) = self.waits.take() {
-            self.handle.shared.mailbox.send(Letter::Withdraw { bottle, call });
+            self.handle
+                .shared
+                .mailbox
+                .send(Letter::Withdraw { bottle, call });
         }
     }
 }

@@ -1,7 +1,13 @@
 //! The daemon: it meters what agents spend at an egress proxy, holds them to budgets, and ends
 //! what is over, without the agents' help.
 
+pub mod api;
+pub mod bottles;
+mod cli;
+pub mod daemon;
 pub mod egress;
 pub mod ledger;
 pub mod settings;
 pub mod store;
+
+pub use cli::main;

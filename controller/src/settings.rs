@@ -12,6 +12,7 @@ mod changes;
 mod credential;
 mod egress;
 mod keys;
+pub mod live;
 mod mistakes;
 mod provider;
 mod quantity;
@@ -79,7 +80,7 @@ pub struct Settings {
     pub in_flight: InFlight,
     /// Warning levels in percent, ascending, of a budget that says nothing itself.
     pub warn: Vec<u8>,
-    /// The operator's time zone as it was written; only its form is checked.
+    /// The time zone that clients show times in, as it was written; only its form is checked.
     pub time_zone: Option<String>,
     /// What holds for single bottles; every parent that is named, listed here or not, is legal.
     pub bottles: BTreeMap<BottleName, BottleSetting>,

@@ -115,7 +115,10 @@ impl Store {
             .map_err(|error| StoreError::new(doing, error))?;
         configure(&connection).map_err(|error| StoreError::new(doing, error))?;
         migrate::run(&mut connection)?;
-        Ok(Self { connection, synced: true })
+        Ok(Self {
+            connection,
+            synced: true,
+        })
     }
 
     /// Reads what is kept of the book, and the number of the next entry.
@@ -137,7 +140,8 @@ impl Store {
     /// Writing the same group again, after an error, changes nothing that is there already.
     pub fn write(&mut self, group: &Group) -> Result<(), StoreError> {
         let doing = "writing to the ledger";
-        self.write_group(group).map_err(|error| StoreError::new(doing, error))
+        self.write_group(group)
+            .map_err(|error| StoreError::new(doing, error))
     }
 
     fn write_group(&mut self, group: &Group) -> rusqlite::Result<()> {
@@ -152,10 +156,20 @@ impl Store {
             match entry {
                 Entry::Reserved(reservation) => entries::open(&transaction, reservation)?,
                 Entry::Marked { call, flowed, .. } => entries::mark(&transaction, *call, *flowed)?,
-                Entry::Settled { facts, at, settlement, overrun } => {
+                Entry::Settled {
+                    facts,
+                    at,
+                    settlement,
+                    overrun,
+                } => {
                     entries::settle(&transaction, *seq, facts, *at, settlement, *overrun)?;
                 }
-                Entry::Amended { facts, at, before, after } => {
+                Entry::Amended {
+                    facts,
+                    at,
+                    before,
+                    after,
+                } => {
                     entries::amend(&transaction, *seq, facts, *at, before, after)?;
                 }
                 Entry::Voided { facts, at, status } => {
@@ -184,7 +198,9 @@ impl Store {
     /// Returns whether it was folded back.
     pub fn checkpoint_if_long(&self) -> Result<bool, StoreError> {
         let doing = "folding back the write-ahead log";
-        let pages = self.log_pages().map_err(|error| StoreError::new(doing, error))?;
+        let pages = self
+            .log_pages()
+            .map_err(|error| StoreError::new(doing, error))?;
         if pages < CHECKPOINT_PAGES {
             return Ok(false);
         }
@@ -195,9 +211,11 @@ impl Store {
     }
 
     fn log_pages(&self) -> rusqlite::Result<u32> {
-        let (_, pages): (i64, i64) = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (_, pages): (i64, i64) =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
         Ok(u32::try_from(pages).unwrap_or(0))
     }
 }

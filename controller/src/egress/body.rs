@@ -33,7 +33,10 @@ pub(super) struct Whole {
 
 impl Whole {
     pub(super) fn new(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()), trailers }
+        Self {
+            bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
+            trailers,
+        }
     }
 
     fn next_frame(&mut self) -> Option<Frame<Bytes>> {
@@ -123,9 +126,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.next_frame().map(Ok)),
-            Self::Passed(body) => {
-                Pin::new(body).poll_frame(cx).map_err(BodyError::Client)
-            }
+            Self::Passed(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Client),
         }
     }
 

@@ -41,7 +41,9 @@ impl MeteredBody {
     /// Reads the answer whole, unless it is too long; a caller that goes away meanwhile leaves it
     /// to be read on without a client.
     pub(super) async fn read_document(&mut self) -> Document {
-        let Some(flow) = &mut self.flow else { return Document::Broken };
+        let Some(flow) = &mut self.flow else {
+            return Document::Broken;
+        };
         let idle_timeout = flow.idle_timeout;
         let mut frames: VecDeque<Bytes> = VecDeque::new();
         let mut len = 0;

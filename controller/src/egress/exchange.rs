@@ -90,9 +90,15 @@ async fn journey(
         Routed::Unmetered(passing) => return pass_through(egress, passing, request).await,
     };
     let wire = Some(call.wire);
-    let prepared = prepare(egress, call, request).await.map_err(|refused| (refused, wire))?;
-    let admitted = reserve(egress, prepared).await.map_err(|refused| (refused, wire))?;
-    forward(egress, admitted).await.map_err(|refused| (refused, wire))
+    let prepared = prepare(egress, call, request)
+        .await
+        .map_err(|refused| (refused, wire))?;
+    let admitted = reserve(egress, prepared)
+        .await
+        .map_err(|refused| (refused, wire))?;
+    forward(egress, admitted)
+        .await
+        .map_err(|refused| (refused, wire))
 }
 
 enum Routed {
@@ -106,11 +112,15 @@ fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusin
     if request.method() == Method::CONNECT || request.uri().scheme().is_some() {
         return Err(plain(Reason::HostRefused));
     }
-    let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path_and_query = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
     let target = target(path_and_query).ok_or_else(|| plain(Reason::UnknownPath))?;
     let providers = egress.providers();
-    let provider =
-        providers.get(target.provider).ok_or_else(|| plain(Reason::UnknownProvider))?;
+    let provider = providers
+        .get(target.provider)
+        .ok_or_else(|| plain(Reason::UnknownProvider))?;
     let kind = provider.route(request.method().as_str(), target.path);
     let wire = match kind {
         Some(RouteKind::Call(wire)) => Some(wire),
@@ -139,9 +149,10 @@ fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusin
         None => refused(Reason::UnknownPath),
         Some(RouteKind::Refused(why)) => refused(why.into()),
         Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
-        Some(RouteKind::Unmetered) => {
-            Ok(Routed::Unmetered(call(who, wire.unwrap_or(Wire::OpenaiChat))))
-        }
+        Some(RouteKind::Unmetered) => Ok(Routed::Unmetered(call(
+            who,
+            wire.unwrap_or(Wire::OpenaiChat),
+        ))),
     }
 }
 
@@ -183,11 +194,19 @@ async fn pass_through(
 ) -> Result<Response<ClientBody>, Refusing> {
     let wire = Some(call.wire);
     let (head, body) = request.into_parts();
-    let request =
-        call.towards_provider(head, RequestBody::Passed(body)).map_err(|r| (r, wire))?;
-    let upstream = call.provider().map_err(|r| (r, wire))?.upstream(&call.path).clone();
+    let request = call
+        .towards_provider(head, RequestBody::Passed(body))
+        .map_err(|r| (r, wire))?;
+    let upstream = call
+        .provider()
+        .map_err(|r| (r, wire))?
+        .upstream(&call.path)
+        .clone();
     let limits = egress.limits();
-    let sent = egress.shared.upstreams.send(&upstream, request, limits.connect_timeout);
+    let sent = egress
+        .shared
+        .upstreams
+        .send(&upstream, request, limits.connect_timeout);
     match tokio::time::timeout(limits.response_timeout, sent).await {
         Ok(Ok(response)) => {
             let (mut head, body) = response.into_parts();
@@ -226,7 +245,12 @@ async fn prepare(
         asked_usage = true;
     }
     let request = call.towards_provider(head, RequestBody::Whole(Whole::new(body, None)))?;
-    Ok(Prepared { call, request, facts, asked_usage })
+    Ok(Prepared {
+        call,
+        request,
+        facts,
+        asked_usage,
+    })
 }
 
 /// Asks the ledger; waits where the call may have to.
@@ -259,7 +283,12 @@ async fn reserve(egress: &Egress, prepared: Prepared) -> Result<Admitted, Refuse
 /// Sends the request, and makes the client's answer of the provider's.
 async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientBody>, Refused> {
     let Admitted { prepared, ticket } = admitted;
-    let Prepared { call, request, facts, asked_usage } = prepared;
+    let Prepared {
+        call,
+        request,
+        facts,
+        asked_usage,
+    } = prepared;
     let limits = egress.limits();
     let provider = call.provider()?;
     let upstream = provider.upstream(&call.path).clone();
@@ -277,7 +306,11 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     };
     let sender = egress.clone();
     let sent = Box::pin(async move {
-        sender.shared.upstreams.send(&upstream, request, limits.connect_timeout).await
+        sender
+            .shared
+            .upstreams
+            .send(&upstream, request, limits.connect_timeout)
+            .await
     });
     match Sending::new(egress.clone(), sent, parts, limits.response_timeout).await {
         Arrived::Answer(response, parts) => {
@@ -327,7 +360,11 @@ async fn receive(
         return Ok(Response::from_parts(head, ClientBody::Passed(body)));
     }
     let is_document = is_document(&head);
-    let Parts { call: in_flight, cut, make_tap } = parts;
+    let Parts {
+        call: in_flight,
+        cut,
+        make_tap,
+    } = parts;
     let tap = make_tap(&head.headers);
     let filter = asked_usage.then(UsageChunkFilter::new);
     let mut flow = Flow::new(body, tap, in_flight, cut, filter, limits.idle_timeout);
@@ -337,12 +374,18 @@ async fn receive(
     head.headers.remove(header::CONTENT_LENGTH);
     flow.hold = Hold::Event;
     let body = MeteredBody::new(flow, egress.shared.tracker.clone(), limits.drain);
-    Ok(Response::from_parts(head, ClientBody::Metered(Box::new(body))))
+    Ok(Response::from_parts(
+        head,
+        ClientBody::Metered(Box::new(body)),
+    ))
 }
 
 /// Returns whether an answer is one document, whose headers wait for its charge.
 fn is_document(head: &http::response::Parts) -> bool {
-    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
         return true;
     }
     let is_short = head
@@ -372,9 +415,10 @@ async fn receive_document(
             let whole = Whole::new(bytes, trailers);
             Ok(Response::from_parts(head, ClientBody::Whole(whole)))
         }
-        Document::Long => {
-            Ok(Response::from_parts(head, ClientBody::Metered(Box::new(guard))))
-        }
+        Document::Long => Ok(Response::from_parts(
+            head,
+            ClientBody::Metered(Box::new(guard)),
+        )),
         Document::Broken => Err(call.refused(Reason::UpstreamUnreachable)),
         Document::Idle => Err(call.refused(Reason::UpstreamTimeout)),
         Document::Cut(reason) => Err(Refused::cut(reason, &call.who.identity.bottle)),
@@ -396,7 +440,9 @@ fn upstream_failed(error: &UpstreamError) -> Reason {
 fn is_front_door(request: &Request<Incoming>) -> bool {
     let is_look = matches!(*request.method(), Method::HEAD | Method::GET);
     let path = request.uri().path();
-    let Some(target) = target(path) else { return false };
+    let Some(target) = target(path) else {
+        return false;
+    };
     is_look && request.uri().scheme().is_none() && matches!(target.path, "" | "/")
 }
 

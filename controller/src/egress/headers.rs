@@ -19,7 +19,9 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Takes away what is about this connection only, named or not.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let wants_trailers = headers.get(header::TE).is_some_and(|te| te.as_bytes() == b"trailers");
+    let wants_trailers = headers
+        .get(header::TE)
+        .is_some_and(|te| te.as_bytes() == b"trailers");
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -49,7 +51,10 @@ pub(super) fn towards_upstream(
     headers.remove(header::EXPECT);
     headers.remove(header::CONTENT_LENGTH);
     headers.remove("x-http-method-override");
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
     match key {
         Key::Passthrough if token_in_header => return Err(NoKey),
         Key::Passthrough => {}
@@ -85,7 +90,10 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("x-kept", "1"),
         ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         strip_hop_by_hop(&mut headers);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
@@ -97,8 +105,12 @@ mod tests {
     fn a_token_of_ours_never_goes_on_to_a_provider() {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::from_static("bb_1"));
-        let passed =
-            towards_upstream(&mut headers, &Key::Passthrough, CredentialHeader::XApiKey, true);
+        let passed = towards_upstream(
+            &mut headers,
+            &Key::Passthrough,
+            CredentialHeader::XApiKey,
+            true,
+        );
         assert_eq!(passed, Err(NoKey));
     }
 }

@@ -45,7 +45,11 @@ pub(super) fn target(path_and_query: &str) -> Option<Target<'_>> {
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (provider, path) = rest.split_at(end);
-    Some(Target { token, provider, path })
+    Some(Target {
+        token,
+        provider,
+        path,
+    })
 }
 
 /// Finds the bottle of a request; a token in the path and one in a header must agree.
@@ -63,7 +67,10 @@ pub(super) fn identify(
             Err(Unidentified::Mismatch)
         }
         (Some(Some(identity)), None | Some(Some(_))) | (None, Some(Some(identity))) => {
-            Ok(Identified { identity, token_in_header })
+            Ok(Identified {
+                identity,
+                token_in_header,
+            })
         }
         _ => Err(Unidentified::NoToken),
     }
@@ -73,7 +80,9 @@ pub(super) fn identify(
 fn header_token(headers: &HeaderMap) -> Option<&str> {
     CredentialHeader::ALL.iter().find_map(|header| {
         let value = headers.get(header.name())?.to_str().ok()?;
-        header.key_in(value).filter(|key| key.starts_with(TOKEN_PREFIX))
+        header
+            .key_in(value)
+            .filter(|key| key.starts_with(TOKEN_PREFIX))
     })
 }
 
@@ -84,7 +93,10 @@ mod tests {
     #[test]
     fn a_path_is_a_provider_and_what_it_is_asked() {
         let read = |path| target(path).map(|t| (t.token, t.provider, t.path));
-        assert_eq!(read("/claude/v1/messages?beta=true"), Some((None, "claude", "/v1/messages?beta=true")));
+        assert_eq!(
+            read("/claude/v1/messages?beta=true"),
+            Some((None, "claude", "/v1/messages?beta=true"))
+        );
         assert_eq!(
             read("/b/bb_x/codex/v1/responses"),
             Some((Some("bb_x"), "codex", "/v1/responses"))

@@ -34,7 +34,9 @@ pub struct Listener {
 impl Listener {
     /// Binds the port.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { tcp: TcpListener::bind(address).await? })
+        Ok(Self {
+            tcp: TcpListener::bind(address).await?,
+        })
     }
 
     /// Returns where it listens.
@@ -65,7 +67,9 @@ impl Listener {
                     async move { Ok::<_, Infallible>(answer(egress, request).await) }
                 })
             };
-            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = server
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
             let connection = graceful.watch(connection);
             egress.shared.tracker.spawn(async move {
                 if let Err(error) = connection.await {
@@ -107,6 +111,9 @@ fn server() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX.max(256 << 10));
-    server.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX as u32);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX as u32);
     server
 }

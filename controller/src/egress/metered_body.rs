@@ -46,7 +46,14 @@ pub(super) struct CallInFlight {
 impl CallInFlight {
     pub(super) fn settle(&mut self, known: Known, ending: Ending) -> Settling {
         self.is_resolved = true;
-        self.ledger.settle(self.call, Outcome { known, ending, status: self.status })
+        self.ledger.settle(
+            self.call,
+            Outcome {
+                known,
+                ending,
+                status: self.status,
+            },
+        )
     }
 
     pub(super) fn void(&mut self) {
@@ -138,7 +145,11 @@ struct Cutting {
 
 impl MeteredBody {
     pub(super) fn new(flow: Flow, tracker: TaskTracker, drain: Duration) -> Self {
-        Self { flow: Some(flow), tracker, drain }
+        Self {
+            flow: Some(flow),
+            tracker,
+            drain,
+        }
     }
 }
 
@@ -392,8 +403,11 @@ impl Flow {
         let known = self.tap.known();
         let stated_before = self.charged.map(|known| known.stated);
         if known.complete && stated_before.is_some_and(|before| before != known.stated) {
-            let outcome =
-                Outcome { known, ending: Ending::Complete, status: self.call.status };
+            let outcome = Outcome {
+                known,
+                ending: Ending::Complete,
+                status: self.call.status,
+            };
             let amending = self.call.ledger.amend(self.call.call, outcome);
             self.stage = Stage::Settling(amending, Then::End(last));
             return;
@@ -423,13 +437,18 @@ impl Flow {
                 Poll::Ready(Err(_)) => return Poll::Pending,
             };
             let until = Box::pin(tokio::time::sleep(BOUNDARY_WAIT));
-            self.cutting = Some(Cutting { reason, until, bytes: 0 });
+            self.cutting = Some(Cutting {
+                reason,
+                until,
+                bytes: 0,
+            });
         }
-        let Some(cutting) = &mut self.cutting else { return Poll::Pending };
+        let Some(cutting) = &mut self.cutting else {
+            return Poll::Pending;
+        };
         let refused = Refused::cut(cutting.reason.clone(), &self.call.bottle);
         let sentence = refused.reason.sentence();
-        let too_late =
-            cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
+        let too_late = cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
         let ending = if self.tap.is_at_boundary() && self.hold == Hold::Event {
             self.tap.ending(sentence)
         } else if too_late || self.hold == Hold::LastFrame || !self.tap.is_identity() {
@@ -449,7 +468,9 @@ impl Flow {
     /// Ends the answer where the provider was silent for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.last_frame + self.idle_timeout;
-        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let idle = self
+            .idle
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         loop {
             ready!(idle.as_mut().poll(cx));
             if deadline <= Instant::now() {
@@ -470,7 +491,11 @@ impl Flow {
         }
         if !self.call.is_resolved {
             let known = self.tap.known();
-            let ending = if known.complete { Ending::Complete } else { Ending::ClientGone };
+            let ending = if known.complete {
+                Ending::Complete
+            } else {
+                Ending::ClientGone
+            };
             if self.call.settle(known, ending).await.is_err() {
                 tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
             }

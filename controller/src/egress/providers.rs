@@ -70,6 +70,8 @@ impl Providers {
 
 impl FromIterator<(ProviderKey, Provider)> for Providers {
     fn from_iter<I: IntoIterator<Item = (ProviderKey, Provider)>>(providers: I) -> Self {
-        Self { of: providers.into_iter().collect() }
+        Self {
+            of: providers.into_iter().collect(),
+        }
     }
 }

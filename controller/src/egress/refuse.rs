@@ -17,16 +17,24 @@ use crate::ledger::NotAdmitted;
 pub(super) struct Refused {
     pub(super) reason: Reason,
     pub(super) bottle: Option<BottleName>,
-    pub(super) by: Option<Refusal>,
+    pub(super) by: Option<Box<Refusal>>,
 }
 
 impl Refused {
     pub(super) fn plain(reason: Reason) -> Self {
-        Self { reason, bottle: None, by: None }
+        Self {
+            reason,
+            bottle: None,
+            by: None,
+        }
     }
 
     pub(super) fn of(reason: Reason, bottle: &BottleName) -> Self {
-        Self { reason, bottle: Some(bottle.clone()), by: None }
+        Self {
+            reason,
+            bottle: Some(bottle.clone()),
+            by: None,
+        }
     }
 
     pub(super) fn not_admitted(why: NotAdmitted, bottle: &BottleName) -> Self {
@@ -36,7 +44,7 @@ impl Refused {
             NotAdmitted::Refused(refusal) => Self {
                 reason: reason_of(&refusal),
                 bottle: Some(bottle.clone()),
-                by: Some(refusal),
+                by: Some(Box::new(refusal)),
             },
         }
     }
@@ -49,7 +57,7 @@ impl Refused {
             CutReason::Budget(refusal) => Self {
                 reason: reason_of(&refusal),
                 bottle: Some(bottle.clone()),
-                by: Some(refusal),
+                by: Some(Box::new(refusal)),
             },
         }
     }
@@ -61,9 +69,15 @@ impl Refused {
         *response.status_mut() =
             StatusCode::from_u16(self.reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(refusal::CONTENT_TYPE));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(refusal::CONTENT_TYPE),
+        );
         for (name, value) in refusal::headers(self.reason) {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         let mut put = |name: &'static str, value: &str| {
             // A name of another script is no header text; it is in the events.

@@ -22,7 +22,9 @@ pub(super) async fn read_whole(mut body: Incoming, body_max: u64) -> Result<Byte
     let mut rest: Option<BytesMut> = None;
     let mut len: u64 = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else {
+            continue;
+        };
         len += data.len() as u64;
         if len > body_max {
             return Err(Unread::TooLong);

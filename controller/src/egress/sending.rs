@@ -69,7 +69,9 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrived> {
         let timed_out = self.timeout.as_mut().poll(cx).is_ready();
-        let Some(mut under_way) = self.under_way.take() else { return Poll::Pending };
+        let Some(mut under_way) = self.under_way.take() else {
+            return Poll::Pending;
+        };
         let cut = match Pin::new(&mut under_way.parts.cut).poll(cx) {
             Poll::Ready(Ok(reason)) => Some(reason),
             Poll::Ready(Err(_)) | Poll::Pending => None,
@@ -91,16 +93,25 @@ impl Future for Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        let Some(under_way) = self.under_way.take() else { return };
+        let Some(under_way) = self.under_way.take() else {
+            return;
+        };
         let limits = self.egress.limits();
-        self.egress.shared.tracker.spawn(read_on(under_way, limits.drain, limits.idle_timeout));
+        self.egress
+            .shared
+            .tracker
+            .spawn(read_on(under_way, limits.drain, limits.idle_timeout));
     }
 }
 
 /// Waits for the answer without a client, up to a bound, and settles what is known then.
 async fn read_on(under_way: UnderWay, bound: Duration, idle_timeout: Duration) {
     let UnderWay { sent, parts } = under_way;
-    let Parts { mut call, cut, make_tap } = parts;
+    let Parts {
+        mut call,
+        cut,
+        make_tap,
+    } = parts;
     let started = tokio::time::Instant::now();
     match tokio::time::timeout(bound, sent).await {
         Ok(Ok(response)) => {
@@ -112,11 +123,17 @@ async fn read_on(under_way: UnderWay, bound: Duration, idle_timeout: Duration) {
             }
             let tap = make_tap(&head.headers);
             let left = bound.saturating_sub(started.elapsed());
-            Flow::new(body, tap, call, cut, None, idle_timeout).drain(left).await;
+            Flow::new(body, tap, call, cut, None, idle_timeout)
+                .drain(left)
+                .await;
         }
         Ok(Err(error)) if error.is_unsent() => call.void(),
         Ok(Err(_)) | Err(_) => {
-            if call.settle(Known::default(), Ending::ClientGone).await.is_err() {
+            if call
+                .settle(Known::default(), Ending::ClientGone)
+                .await
+                .is_err()
+            {
                 tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
             }
         }

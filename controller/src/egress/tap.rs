@@ -41,14 +41,18 @@ enum Coding {
 
 impl std::fmt::Debug for Tap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tap").field("raw_bytes", &self.raw_bytes).finish_non_exhaustive()
+        f.debug_struct("Tap")
+            .field("raw_bytes", &self.raw_bytes)
+            .finish_non_exhaustive()
     }
 }
 
 impl Tap {
     /// Makes the tap of an answer with these headers.
     pub(super) fn new(wire: Wire, headers: &HeaderMap, quirks: Quirks, choices: u32) -> Self {
-        let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+        let coding = headers
+            .get(header::CONTENT_ENCODING)
+            .map(|value| value.as_bytes());
         let coding = match coding {
             None | Some(b"" | b"identity") => Coding::Identity,
             Some(b"gzip" | b"x-gzip") => Coding::Gzip(Box::new(GzDecoder::new(Vec::new()))),
@@ -69,15 +73,18 @@ impl Tap {
         let decoded = match &mut self.coding {
             Coding::Identity => {
                 let step = self.meter.read(chunk);
-                return Reading { hold_at: step.hold_at, boundary: step.boundary };
+                return Reading {
+                    hold_at: step.hold_at,
+                    boundary: step.boundary,
+                };
             }
             Coding::Opaque => return Reading::default(),
-            Coding::Gzip(decoder) => {
-                decoder.write_all(chunk).map(|()| std::mem::take(decoder.get_mut()))
-            }
-            Coding::Deflate(decoder) => {
-                decoder.write_all(chunk).map(|()| std::mem::take(decoder.get_mut()))
-            }
+            Coding::Gzip(decoder) => decoder
+                .write_all(chunk)
+                .map(|()| std::mem::take(decoder.get_mut())),
+            Coding::Deflate(decoder) => decoder
+                .write_all(chunk)
+                .map(|()| std::mem::take(decoder.get_mut())),
         };
         match decoded {
             Ok(decoded) => self.read_decoded(&decoded),
@@ -125,7 +132,11 @@ impl Tap {
         Known {
             stated: self.meter.usage(),
             complete: self.meter.is_complete(),
-            flowed_bytes: if opaque { seen.max(self.raw_bytes) } else { seen },
+            flowed_bytes: if opaque {
+                seen.max(self.raw_bytes)
+            } else {
+                seen
+            },
         }
     }
 

@@ -35,7 +35,10 @@ const IDLE_MAX: usize = 256;
 pub(super) enum UpstreamError {
     /// No connection; nothing was sent.
     #[error("connecting to {host}: {source}")]
-    Connect { host: String, source: std::io::Error },
+    Connect {
+        host: String,
+        source: std::io::Error,
+    },
     /// No connection in time; nothing was sent.
     #[error("connecting to {host} took too long")]
     ConnectTimeout { host: String },
@@ -103,7 +106,11 @@ enum Connected {
 
 impl Upstreams {
     pub(super) fn new(tls: Arc<rustls::ClientConfig>, tracker: TaskTracker) -> Self {
-        Self { pools: Mutex::default(), tls: TlsConnector::from(tls), tracker }
+        Self {
+            pools: Mutex::default(),
+            tls: TlsConnector::from(tls),
+            tracker,
+        }
     }
 
     /// Sends a request; its URI is the path and query at the upstream.
@@ -122,9 +129,15 @@ impl Upstreams {
             let is_reused = reused.is_some();
             let connected = match reused {
                 Some(connected) => connected,
-                None => self.connect(upstream, &authority, &pool, connect_timeout).await?,
+                None => {
+                    self.connect(upstream, &authority, &pool, connect_timeout)
+                        .await?
+                }
             };
-            let exchange = |source| UpstreamError::Exchange { host: authority.clone(), source };
+            let exchange = |source| UpstreamError::Exchange {
+                host: authority.clone(),
+                source,
+            };
             match connected {
                 Connected::One(connection) => {
                     let host = authority.parse().map_err(http::Error::from)?;
@@ -172,11 +185,21 @@ impl Upstreams {
         let (io, is_h2) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(source)) => {
-                return Err(UpstreamError::Connect { host: authority.to_owned(), source });
+                return Err(UpstreamError::Connect {
+                    host: authority.to_owned(),
+                    source,
+                });
             }
-            Err(_) => return Err(UpstreamError::ConnectTimeout { host: authority.to_owned() }),
+            Err(_) => {
+                return Err(UpstreamError::ConnectTimeout {
+                    host: authority.to_owned(),
+                });
+            }
         };
-        let handshake = |source| UpstreamError::Handshake { host: authority.to_owned(), source };
+        let handshake = |source| UpstreamError::Handshake {
+            host: authority.to_owned(),
+            source,
+        };
         if is_h2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -193,9 +216,14 @@ impl Upstreams {
             *pool.lock_shared() = Some(sender.clone());
             return Ok(Connected::Shared(sender));
         }
-        let (sender, connection) =
-            http1::Builder::new().handshake(io).await.map_err(handshake)?;
-        Ok(Connected::One(H1 { sender, driver: Box::pin(connection) }))
+        let (sender, connection) = http1::Builder::new()
+            .handshake(io)
+            .await
+            .map_err(handshake)?;
+        Ok(Connected::One(H1 {
+            sender,
+            driver: Box::pin(connection),
+        }))
     }
 
     async fn open(&self, upstream: &Upstream) -> std::io::Result<(Io, bool)> {
@@ -240,7 +268,10 @@ impl Pool {
     fn keep(&self, connection: H1) {
         let mut idle = self.lock_idle();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
         }
     }
 }
@@ -273,7 +304,10 @@ impl H1 {
             Ok(response) => Ok(response.map(|incoming| {
                 UpstreamBody::Own(Box::new(Own {
                     incoming,
-                    connection: driver.map(|driver| H1 { sender: self.sender, driver }),
+                    connection: driver.map(|driver| H1 {
+                        sender: self.sender,
+                        driver,
+                    }),
                     pool: Arc::downgrade(pool),
                 }))
             })),
@@ -302,7 +336,9 @@ pub(super) struct Own {
 
 impl std::fmt::Debug for Own {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Own").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("Own")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }
 
@@ -334,9 +370,9 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Self::Shared(incoming) => {
-                Pin::new(incoming).poll_frame(cx).map_err(BodyError::Upstream)
-            }
+            Self::Shared(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map_err(BodyError::Upstream),
             Self::Own(own) => {
                 // What came before is handed over before more is read.
                 let mut frame = Pin::new(&mut own.incoming).poll_frame(cx);
@@ -384,16 +420,26 @@ fn whole_uri(
         Scheme::Https => "https",
         Scheme::Http => "http",
     };
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() =
-        Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()?;
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    *request.uri_mut() = Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query(path)
+        .build()?;
     request.headers_mut().remove(http::header::HOST);
     *request.version_mut() = http::Version::HTTP_2;
     Ok(request)
 }
 
 fn path_only(mut request: Request<RequestBody>) -> Result<Request<RequestBody>, http::Error> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
     *request.uri_mut() = Uri::builder().path_and_query(path).build()?;
     *request.version_mut() = http::Version::HTTP_11;
     Ok(request)

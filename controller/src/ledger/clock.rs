@@ -13,8 +13,12 @@ pub(super) struct Clock {
 impl Clock {
     /// Returns the time now, at least the latest one shown.
     pub(super) fn now(&mut self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.latest = self.latest.max(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.latest = self
+            .latest
+            .max(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
         Timestamp(self.latest)
     }
 }

@@ -24,14 +24,24 @@ pub struct Identities {
 
 impl Identities {
     pub(super) fn get(&self, token: &str) -> Option<Identity> {
-        self.of.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        self.of
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(token)
+            .cloned()
     }
 
     pub(super) fn issue(&self, token: String, identity: Identity) {
-        self.of.write().unwrap_or_else(PoisonError::into_inner).insert(token, identity);
+        self.of
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token, identity);
     }
 
     pub(super) fn revoke(&self, token: &str) {
-        self.of.write().unwrap_or_else(PoisonError::into_inner).remove(token);
+        self.of
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(token);
     }
 }

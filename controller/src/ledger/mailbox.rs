@@ -145,7 +145,10 @@ impl Mailbox {
                 return None;
             }
             inside = match inside.deadline {
-                None => self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .arrived
+                    .wait(inside)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
                     let left = at.saturating_duration_since(Instant::now());
                     if left.is_zero() {

@@ -48,7 +48,9 @@ pub(super) struct Owner {
 
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Owner").field("next_entry", &self.next_entry).finish_non_exhaustive()
+        f.debug_struct("Owner")
+            .field("next_entry", &self.next_entry)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,12 +171,20 @@ impl Owner {
                 self.book.void(call, None, now);
             }
             Letter::Flowed { call, known } => self.book.flowed(call, &known, now),
-            Letter::Settle { call, outcome, reply } => {
+            Letter::Settle {
+                call,
+                outcome,
+                reply,
+            } => {
                 self.cuts.remove(&call);
                 let resolved = self.book.settle(call, &outcome, now);
                 replies.push(Reply::Settle(reply, resolved));
             }
-            Letter::Amend { call, outcome, reply } => {
+            Letter::Amend {
+                call,
+                outcome,
+                reply,
+            } => {
                 let resolved = self.book.amend(call, &outcome, now);
                 replies.push(Reply::Settle(reply, resolved));
             }
@@ -265,7 +275,11 @@ impl Owner {
         tracing::error!(%error, "the ledger is closed: new calls are refused");
         self.closed = true;
         outside.closed_since.store(now.0.max(1), Ordering::Relaxed);
-        self.book.note(now, EventKind::Ledger, format!("the ledger is closed: {error}"));
+        self.book.note(
+            now,
+            EventKind::Ledger,
+            format!("the ledger is closed: {error}"),
+        );
         for (_, cut) in self.cuts.drain() {
             // The call may have ended by itself in this very moment.
             drop(cut.send(CutReason::LedgerClosed));
@@ -308,7 +322,11 @@ impl Owner {
         match reply {
             Reply::Reserve(reply, admitted) => {
                 let call = admitted.call;
-                let answer = if written { Ok(admitted) } else { Err(NotAdmitted::Closed) };
+                let answer = if written {
+                    Ok(admitted)
+                } else {
+                    Err(NotAdmitted::Closed)
+                };
                 if !written || reply.send(answer).is_err() {
                     // Nobody forwards it.
                     self.cuts.remove(&call);

@@ -7,7 +7,9 @@ use super::Shared;
 pub(super) fn run(shared: &Shared) {
     loop {
         let deadline = shared.lock_owner().next_deadline();
-        let Some(letters) = shared.mailbox.take(deadline) else { break };
+        let Some(letters) = shared.mailbox.take(deadline) else {
+            break;
+        };
         let mut owner = shared.lock_owner();
         owner.work(letters, &shared.outside);
         owner.tidy(&shared.outside);

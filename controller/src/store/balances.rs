@@ -31,7 +31,10 @@ pub(super) fn put(
 pub(super) fn forget_run(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
     let mut statement =
         connection.prepare_cached("DELETE FROM balances WHERE account IN (?1, ?2)")?;
-    statement.execute([Account::Launch(run).to_string(), Account::BottleRun(run).to_string()])?;
+    statement.execute([
+        Account::Launch(run).to_string(),
+        Account::BottleRun(run).to_string(),
+    ])?;
     Ok(())
 }
 
@@ -51,7 +54,11 @@ pub(super) fn load(
             posted: to_tokens(row.get(2).map_err(wrap)?),
             cache_read: to_tokens(row.get(3).map_err(wrap)?),
         };
-        balances.push((parse("balances", &account)?, parse("balances", &provider)?, balance));
+        balances.push((
+            parse("balances", &account)?,
+            parse("balances", &provider)?,
+            balance,
+        ));
     }
     Ok(balances)
 }

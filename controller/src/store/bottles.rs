@@ -8,9 +8,7 @@ use bb_proto::view::ClosedBy;
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::StoreError;
-use super::convert::{
-    count, json, parse, run_bytes, to_count, to_json, to_run, to_tokens, tokens,
-};
+use super::convert::{count, json, parse, run_bytes, to_count, to_json, to_run, to_tokens, tokens};
 
 const TABLE: &str = "bottles";
 const PUT: &str = "
@@ -64,7 +62,9 @@ pub(super) fn put(connection: &Connection, bottle: &Bottle) -> rusqlite::Result<
         ":refusals": count(bottle.refusals),
     })?;
     let name = bottle.name.as_str();
-    connection.prepare_cached("DELETE FROM closings WHERE bottle = ?1")?.execute([name])?;
+    connection
+        .prepare_cached("DELETE FROM closings WHERE bottle = ?1")?
+        .execute([name])?;
     for (position, closing) in bottle.closings.iter().enumerate() {
         let budget = match &closing.by {
             ClosedBy::Budget(key) => Some(key.to_string()),
@@ -84,7 +84,9 @@ pub(super) fn put(connection: &Connection, bottle: &Bottle) -> rusqlite::Result<
 }
 
 pub(super) fn remove(connection: &Connection, name: &BottleName) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM bottles WHERE name = ?1")?.execute([name.as_str()])?;
+    connection
+        .prepare_cached("DELETE FROM bottles WHERE name = ?1")?
+        .execute([name.as_str()])?;
     Ok(())
 }
 
@@ -116,8 +118,12 @@ fn read(row: &Row<'_>) -> Result<Bottle, StoreError> {
         name: parse(TABLE, &text(0)?)?,
         run: to_run(row.get(1).map_err(wrap)?),
         parents: to_json(TABLE, &text(2)?)?,
-        agent: maybe_text(3)?.map(|agent| parse(TABLE, &agent)).transpose()?,
-        provider: maybe_text(4)?.map(|provider| parse(TABLE, &provider)).transpose()?,
+        agent: maybe_text(3)?
+            .map(|agent| parse(TABLE, &agent))
+            .transpose()?,
+        provider: maybe_text(4)?
+            .map(|provider| parse(TABLE, &provider))
+            .transpose()?,
         token: text(5)?,
         command: to_json(TABLE, &text(6)?)?,
         process: pid.zip(maybe_number(8)?).map(|(pid, ticks)| Process {

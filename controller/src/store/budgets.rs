@@ -22,7 +22,9 @@ pub(super) fn set(connection: &Connection, declared: &Declared) -> rusqlite::Res
         Source::Command { uid } => uid,
         Source::Settings { .. } | Source::Launch { .. } => 0,
     };
-    connection.prepare_cached("DELETE FROM raises WHERE key = ?1")?.execute([&key])?;
+    connection
+        .prepare_cached("DELETE FROM raises WHERE key = ?1")?
+        .execute([&key])?;
     connection.prepare_cached(SET)?.execute(params![
         key,
         tokens(declared.limit),
@@ -36,8 +38,12 @@ pub(super) fn set(connection: &Connection, declared: &Declared) -> rusqlite::Res
 
 pub(super) fn unset(connection: &Connection, key: &BudgetKey) -> rusqlite::Result<()> {
     let key = key.to_string();
-    connection.prepare_cached("DELETE FROM raises WHERE key = ?1")?.execute([&key])?;
-    connection.prepare_cached("DELETE FROM budgets WHERE key = ?1")?.execute([&key])?;
+    connection
+        .prepare_cached("DELETE FROM raises WHERE key = ?1")?
+        .execute([&key])?;
+    connection
+        .prepare_cached("DELETE FROM budgets WHERE key = ?1")?
+        .execute([&key])?;
     Ok(())
 }
 
@@ -61,7 +67,9 @@ pub(super) fn raise(
 /// Forgets the raises of a run's budgets; the events keep who gave them and why.
 pub(super) fn forget_launch(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
     let prefix = format!("{}/%", Scope::Launch(run));
-    connection.prepare_cached("DELETE FROM raises WHERE key LIKE ?1")?.execute([prefix])?;
+    connection
+        .prepare_cached("DELETE FROM raises WHERE key LIKE ?1")?
+        .execute([prefix])?;
     Ok(())
 }
 
@@ -75,7 +83,9 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<Declared>, StoreError>
     let mut budgets = Vec::new();
     while let Some(row) = rows.next().map_err(wrap)? {
         let text = |column: usize| row.get::<_, String>(column).map_err(wrap);
-        let source = Source::Command { uid: row.get(5).map_err(wrap)? };
+        let source = Source::Command {
+            uid: row.get(5).map_err(wrap)?,
+        };
         let limit = to_tokens(row.get(1).map_err(wrap)?);
         budgets.push(Declared {
             cap: to_word(table, &text(2)?)?,

@@ -61,8 +61,12 @@ pub(super) fn to_word<T: DeserializeOwned>(
     table: &'static str,
     word: &str,
 ) -> Result<T, StoreError> {
-    serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|error| StoreError::Row { table, what: error.to_string() })
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| {
+        StoreError::Row {
+            table,
+            what: error.to_string(),
+        }
+    })
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
@@ -74,7 +78,10 @@ pub(super) fn to_json<T: DeserializeOwned>(
     table: &'static str,
     text: &str,
 ) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Row { table, what: error.to_string() })
+    serde_json::from_str(text).map_err(|error| StoreError::Row {
+        table,
+        what: error.to_string(),
+    })
 }
 
 pub(super) fn parse<T>(table: &'static str, text: &str) -> Result<T, StoreError>
@@ -82,5 +89,8 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| StoreError::Row { table, what: error.to_string() })
+    text.parse().map_err(|error: T::Err| StoreError::Row {
+        table,
+        what: error.to_string(),
+    })
 }

@@ -108,7 +108,14 @@ fn resolve(
 }
 
 fn counts(usage: &Usage) -> [Option<i64>; 5] {
-    [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning].map(optional)
+    [
+        usage.input,
+        usage.cache_read,
+        usage.cache_write,
+        usage.output,
+        usage.reasoning,
+    ]
+    .map(optional)
 }
 
 pub(super) fn settle(
@@ -129,7 +136,9 @@ pub(super) fn settle(
         status: settlement.status,
     };
     resolve(connection, seq, facts, at, &row)?;
-    connection.prepare_cached(CLOSE)?.execute([call_bytes(facts.call)])?;
+    connection
+        .prepare_cached(CLOSE)?
+        .execute([call_bytes(facts.call)])?;
     Ok(())
 }
 
@@ -177,7 +186,9 @@ pub(super) fn void(
         status,
     };
     resolve(connection, seq, facts, at, &row)?;
-    connection.prepare_cached(CLOSE)?.execute([call_bytes(facts.call)])?;
+    connection
+        .prepare_cached(CLOSE)?
+        .execute([call_bytes(facts.call)])?;
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub(super) fn put(connection: &Connection, event: &Event) -> rusqlite::Result<()
 /// Returns the number of the next event; the first one is 1.
 pub(super) fn next(connection: &Connection) -> Result<u64, StoreError> {
     connection
-        .query_row("SELECT 1 + coalesce(max(seq), 0) FROM events", [], |r| r.get(0).map(to_count))
+        .query_row("SELECT 1 + coalesce(max(seq), 0) FROM events", [], |r| {
+            r.get(0).map(to_count)
+        })
         .map_err(|error| StoreError::new("reading the number of the next event", error))
 }

@@ -22,7 +22,10 @@ pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
         Connection::open_with_flags(path, flags).map_err(|e| StoreError::new(doing, e))?;
     let found = version(&connection).map_err(|e| StoreError::new(doing, e))?;
     if found > SCHEMA_VERSION {
-        return Err(StoreError::Newer { path: path.display().to_string(), found });
+        return Err(StoreError::Newer {
+            path: path.display().to_string(),
+            found,
+        });
     }
     Ok(())
 }
@@ -34,7 +37,10 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let done = version(connection)?;
-    let steps = STEPS.iter().zip(1_u32..).skip(usize::try_from(done).unwrap_or(usize::MAX));
+    let steps = STEPS
+        .iter()
+        .zip(1_u32..)
+        .skip(usize::try_from(done).unwrap_or(usize::MAX));
     for (step, number) in steps {
         let transaction = connection.transaction()?;
         transaction.execute_batch(
@@ -57,5 +63,9 @@ fn version(connection: &Connection) -> rusqlite::Result<u32> {
     if !there {
         return Ok(0);
     }
-    connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |r| r.get(0))
+    connection.query_row(
+        "SELECT coalesce(max(version), 0) FROM schema_version",
+        [],
+        |r| r.get(0),
+    )
 }

@@ -51,7 +51,9 @@ pub struct EventFilter {
 impl Reader {
     /// Reads the database at `path`.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -85,7 +87,11 @@ impl Reader {
         let wrap = |error| StoreError::new("reading events", error);
         let connection = self.connect()?;
         let limit = filter.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
-        let kinds = if filter.audit { format!("AND kind IN ({AUDIT_KINDS})") } else { String::new() };
+        let kinds = if filter.audit {
+            format!("AND kind IN ({AUDIT_KINDS})")
+        } else {
+            String::new()
+        };
         let sql = format!(
             "SELECT body FROM events
              WHERE (:before IS NULL OR seq < :before) AND (:bottle IS NULL OR bottle = :bottle)
@@ -126,7 +132,10 @@ fn sums(
     let wrap = |error| StoreError::new("reading usage", error);
     let (group, order) = match group {
         "" => (String::new(), String::new()),
-        group => (format!("GROUP BY {group}"), "ORDER BY charge DESC LIMIT :limit".to_owned()),
+        group => (
+            format!("GROUP BY {group}"),
+            "ORDER BY charge DESC LIMIT :limit".to_owned(),
+        ),
     };
     let sql = format!(
         "SELECT {keys}, count(*) FILTER (WHERE kind = 'settle'),
@@ -159,9 +168,15 @@ fn sum_row(row: &Row<'_>) -> Result<UsageRow, StoreError> {
     let number = |column: usize| row.get::<_, Option<i64>>(column).map_err(wrap);
     let table = "entries";
     Ok(UsageRow {
-        bottle: text(0)?.map(|name| parse::<BottleName>(table, &name)).transpose()?,
-        agent: text(1)?.map(|name| parse::<AgentName>(table, &name)).transpose()?,
-        provider: text(2)?.map(|name| parse::<ProviderKey>(table, &name)).transpose()?,
+        bottle: text(0)?
+            .map(|name| parse::<BottleName>(table, &name))
+            .transpose()?,
+        agent: text(1)?
+            .map(|name| parse::<AgentName>(table, &name))
+            .transpose()?,
+        provider: text(2)?
+            .map(|name| parse::<ProviderKey>(table, &name))
+            .transpose()?,
         model: text(3)?,
         call: None,
         sum: UsageSum {

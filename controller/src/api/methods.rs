@@ -1,0 +1,91 @@
+//! The methods, one file a noun.
+
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::request::Call;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::Api;
+use crate::ledger::Closed;
+use crate::store::StoreError;
+
+mod bottle;
+mod budget;
+mod query;
+mod register;
+mod settings;
+mod system;
+
+impl Api {
+    /// Carries out a call of a peer.
+    pub(super) async fn call(&self, call: Call, uid: u32) -> Result<Box<RawValue>, RpcError> {
+        let id = request_id(&call).map(str::to_owned);
+        // What was asked, as one text: two requests are the same where it is.
+        let asked = format!("{call:?}");
+        let answered = &self.shared.answered;
+        answered
+            .once(id.as_deref(), &asked, self.dispatch(call, uid))
+            .await
+    }
+
+    async fn dispatch(&self, call: Call, uid: u32) -> Result<Box<RawValue>, RpcError> {
+        match call {
+            Call::Hello(params) => reply(self.hello(&params)),
+            Call::Health(_) => reply(Ok(self.health().await)),
+            Call::Snapshot(params) => reply(self.snapshot(&params).await),
+            Call::BottleRegister(params) => reply(self.register(params, uid).await),
+            Call::BottleList(_) => reply(self.bottle_list().await),
+            Call::BottleShow(params) => reply(self.bottle_show(params).await),
+            Call::BottleEnv(params) => reply(self.bottle_env(params).await),
+            Call::BottleCutoff(params) => reply(self.cutoff(params, uid).await),
+            Call::BottleRestore(params) => reply(self.restore(params, uid).await),
+            Call::BottleStop(params) => reply(self.stop_bottles(params, uid).await),
+            Call::BottleRemove(params) => reply(self.remove(params, uid).await),
+            Call::BottleEnded(params) => reply(self.ended(params).await),
+            Call::BudgetList(params) => reply(self.budget_list(params).await),
+            Call::BudgetSet(params) => reply(self.budget_set(params, uid).await),
+            Call::BudgetUnset(params) => reply(self.budget_unset(params, uid).await),
+            Call::BudgetRaise(params) => reply(self.budget_raise(params, uid).await),
+            Call::UsageQuery(params) => reply(self.usage(params).await),
+            Call::AuditList(params) => reply(self.audit_list(params).await),
+            Call::EventsWatch(_) => reply(self.events_watch().await),
+            Call::EventsList(params) => reply(self.events_list(params).await),
+            Call::SettingsShow(_) => reply(Ok(self.settings_show())),
+            Call::SettingsCheck(_) => reply(self.settings_check()),
+            Call::SettingsReload(params) => reply(self.settings_reload(&params).await),
+            Call::Shutdown(params) => reply(self.shutdown(&params).await),
+        }
+    }
+}
+
+fn reply<T: Serialize>(result: Result<T, RpcError>) -> Result<Box<RawValue>, RpcError> {
+    to_raw_value(&result?).map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))
+}
+
+fn request_id(call: &Call) -> Option<&str> {
+    match call {
+        Call::BottleRegister(params) => params.request_id.as_deref(),
+        Call::BottleCutoff(params) => params.request_id.as_deref(),
+        Call::BottleRestore(params) => params.request_id.as_deref(),
+        Call::BottleStop(params) => params.request_id.as_deref(),
+        Call::BottleRemove(params) => params.request_id.as_deref(),
+        Call::BudgetSet(params) => params.request_id.as_deref(),
+        Call::BudgetUnset(params) => params.request_id.as_deref(),
+        Call::BudgetRaise(params) => params.request_id.as_deref(),
+        Call::SettingsReload(params) => params.request_id.as_deref(),
+        _ => None,
+    }
+}
+
+/// What could not be written is said as such: it holds, and is written when it can be.
+fn closed(_: Closed) -> RpcError {
+    RpcError::new(
+        ErrorCode::LedgerClosed,
+        "the ledger is closed: its disk is full or failing; the order is kept in memory",
+    )
+    .with_hint("make room on the disk; bb-ctl doctor says more")
+}
+
+fn store_error(error: &StoreError) -> RpcError {
+    RpcError::new(ErrorCode::Internal, error.to_string())
+}

@@ -1,0 +1,132 @@
+//! Budgets: listed, set, unset, raised.
+
+use bb_core::book::{Book, BudgetActed, Order};
+use bb_proto::budget::{BudgetKey, ProviderSelector};
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::reply::{BudgetChanged, Budgets};
+use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+use bb_proto::time::Timestamp;
+
+use super::super::Api;
+use super::closed;
+
+impl Api {
+    pub(super) async fn budget_list(&self, params: BudgetList) -> Result<Budgets, RpcError> {
+        let looked = self
+            .parts()
+            .ledger
+            .look(move |book, now| {
+                let budgets = match &params.bottle {
+                    None => book.budget_views(now),
+                    Some(name) => book
+                        .bottle_view(name, now)
+                        .path
+                        .iter()
+                        .filter_map(|on| book.budget_view_of(&on.budget, now))
+                        .collect(),
+                };
+                Budgets {
+                    revision: book.revision(),
+                    budgets,
+                }
+            })
+            .await;
+        looked.map_err(closed)
+    }
+
+    pub(super) async fn budget_set(
+        &self,
+        params: BudgetSet,
+        uid: u32,
+    ) -> Result<BudgetChanged, RpcError> {
+        if let ProviderSelector::One(provider) = &params.budget.provider
+            && self
+                .parts()
+                .live
+                .providers()
+                .get(provider.as_str())
+                .is_none()
+        {
+            return Err(RpcError::new(
+                ErrorCode::InvalidParams,
+                format!("there is no provider {provider}"),
+            )
+            .with_hint("all, or one of the providers in bb-ctl settings show"));
+        }
+        let order = Order {
+            uid,
+            why: params.why,
+            dry_run: params.dry_run,
+        };
+        let BudgetSet {
+            budget,
+            limit,
+            cap,
+            ceiling,
+            ..
+        } = params;
+        self.change(budget.clone(), order, move |book, order, now| {
+            book.budget_set(budget, limit, cap, ceiling, order, now)
+        })
+        .await
+    }
+
+    pub(super) async fn budget_unset(
+        &self,
+        params: BudgetUnset,
+        uid: u32,
+    ) -> Result<BudgetChanged, RpcError> {
+        let order = Order {
+            uid,
+            why: params.why,
+            dry_run: params.dry_run,
+        };
+        let budget = params.budget;
+        self.change(budget.clone(), order, move |book, order, now| {
+            book.budget_unset(&budget, order, now)
+        })
+        .await
+    }
+
+    pub(super) async fn budget_raise(
+        &self,
+        params: BudgetRaise,
+        uid: u32,
+    ) -> Result<BudgetChanged, RpcError> {
+        let order = Order {
+            uid,
+            why: params.why,
+            dry_run: params.dry_run,
+        };
+        let BudgetRaise { budget, by, .. } = params;
+        self.change(budget.clone(), order, move |book, order, now| {
+            book.budget_raise(&budget, by, order, now)
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        key: BudgetKey,
+        order: Order,
+        change: impl FnOnce(&mut Book, &Order, Timestamp) -> Result<BudgetActed, RpcError>
+        + Send
+        + 'static,
+    ) -> Result<BudgetChanged, RpcError> {
+        let acted = self
+            .parts()
+            .ledger
+            .act(move |book, now| {
+                let acted = change(book, &order, now)?;
+                Ok(BudgetChanged {
+                    dry_run: order.dry_run,
+                    budget: book.budget_view_of(&key, now),
+                    limit_before: acted.limit_before,
+                    opened: acted.opened,
+                    cut_off: acted.cut_off,
+                })
+            })
+            .await;
+        acted.map_err(closed)?
+    }
+}

@@ -1,0 +1,239 @@
+//! Who is there, whether it works, what it knows, and its end.
+
+use std::time::Duration;
+
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::reply::{Finding, Health, Hello, Severity, ShuttingDown};
+use bb_proto::version::{PROTOCOL, VERSION};
+use bb_proto::view::{Head, Ledger, Snapshot};
+use bb_proto::{request, view};
+
+use super::super::Api;
+use super::super::view::enforced;
+use super::closed;
+use crate::egress::providers::Key;
+
+/// The longest a snapshot waits for a change.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The most rows of one part of a snapshot: a row is under 1.5 kB, and a line under 1 MiB.
+const PART_ROWS: usize = 500;
+
+impl Api {
+    pub(super) fn hello(&self, params: &request::Hello) -> Result<Hello, RpcError> {
+        if let Some(theirs) = params.protocol.filter(|theirs| *theirs != PROTOCOL) {
+            return Err(RpcError::new(
+                ErrorCode::WrongProtocol,
+                format!("this controller speaks protocol {PROTOCOL}, the client speaks {theirs}"),
+            )
+            .with_hint("install the client that came with the controller"));
+        }
+        let parts = self.parts();
+        Ok(Hello {
+            protocol: PROTOCOL,
+            version: VERSION.to_owned(),
+            pid: std::process::id(),
+            home: parts.home.path().display().to_string(),
+            log: parts.home.log().display().to_string(),
+            egress: parts.egress.clone(),
+            started_at: parts.started_at,
+        })
+    }
+
+    fn ledger_state(&self) -> Ledger {
+        match self.parts().ledger.closed_since() {
+            Some(since) => Ledger::Failing { since },
+            None => Ledger::Ok,
+        }
+    }
+
+    pub(super) async fn health(&self) -> Health {
+        let ledger = self.ledger_state();
+        let mut findings = Vec::new();
+        let mut find = |severity, text: String, hint: Option<&str>| {
+            findings.push(Finding {
+                severity,
+                text,
+                hint: hint.map(str::to_owned),
+            });
+        };
+        if ledger == Ledger::Ok {
+            find(Severity::Ok, "the ledger takes charges".to_owned(), None);
+        } else {
+            find(
+                Severity::Error,
+                "the ledger is closed: no call is admitted".to_owned(),
+                Some("make room on the disk of the home; it opens by itself"),
+            );
+        }
+        let live = &self.parts().live;
+        let has_budgets = self
+            .parts()
+            .ledger
+            .look(|book, _| book.budgets().iter().next().is_some())
+            .await
+            .unwrap_or(false);
+        match (live.has_file(), has_budgets) {
+            (_, true) => find(Severity::Ok, "budgets are in force".to_owned(), None),
+            (true, false) => find(
+                Severity::Warning,
+                "the settings have no budget: calls are metered, nothing is limited".to_owned(),
+                Some("bb-ctl budget set host claude 5M"),
+            ),
+            (false, false) => find(
+                Severity::Warning,
+                "no settings file: calls are metered, nothing is limited".to_owned(),
+                Some("write settings.yml, see docs/CONFIGURATION.md, or bb-ctl budget set"),
+            ),
+        }
+        let providers = live.providers();
+        let mut keys: Vec<_> = providers.iter().collect();
+        keys.sort_by_key(|(key, _)| (*key).clone());
+        for (key, provider) in keys {
+            match &provider.key {
+                Key::Ours(_) => find(
+                    Severity::Ok,
+                    format!("{key}: the controller puts the key in; bottles have none"),
+                    None,
+                ),
+                Key::Missing(why) => find(
+                    Severity::Error,
+                    format!("{key}: its calls are refused: {why}"),
+                    Some("set it where the controller runs, then bb-ctl settings reload"),
+                ),
+                Key::Passthrough => {}
+            }
+        }
+        find(
+            Severity::Warning,
+            "bottles are not sealed: an agent with a login of its own can go around the proxy"
+                .to_owned(),
+            Some("give the provider a credential in settings.yml, and the agent no login"),
+        );
+        let wrong = self.wrong_tokens();
+        if wrong > 0 {
+            find(
+                Severity::Warning,
+                format!("{wrong} requests had no valid token"),
+                Some("point the client at its bottle: bb-ctl env NAME"),
+            );
+        }
+        Health {
+            ok: ledger == Ledger::Ok,
+            ledger,
+            findings,
+        }
+    }
+
+    pub(super) async fn snapshot(&self, params: &request::Snapshot) -> Result<Snapshot, RpcError> {
+        self.wait_for_change(params).await;
+        let since = params.since;
+        let (changes, revision, now, totals, events) = self
+            .parts()
+            .ledger
+            .look(move |book, now| {
+                let changes = book.changes(since, now);
+                (
+                    changes,
+                    book.revision(),
+                    now,
+                    book.totals(now),
+                    book.newest_event(),
+                )
+            })
+            .await
+            .map_err(closed)?;
+        let parts = self.parts();
+        let head = Head {
+            revision,
+            now,
+            time_zone: parts.live.time_zone(),
+            started_at: parts.started_at,
+            protocol: PROTOCOL,
+            version: VERSION.to_owned(),
+            home: parts.home.path().display().to_string(),
+            pid: std::process::id(),
+            egress: parts.egress.clone(),
+            ledger: self.ledger_state(),
+            has_settings: parts.live.has_file(),
+            totals,
+            events,
+        };
+        let providers = parts.live.providers();
+        let bottles = changes
+            .bottles
+            .into_iter()
+            .map(|bottle| enforced(bottle, &providers));
+        let snapshot = Snapshot {
+            head,
+            budgets: changes.budgets,
+            bottles: bottles.collect(),
+            whole: changes.whole,
+            budgets_gone: Vec::new(),
+            bottles_gone: changes.bottles_gone,
+            more: false,
+            next: None,
+        };
+        Ok(part_of(snapshot, params.part.unwrap_or(0)))
+    }
+
+    async fn wait_for_change(&self, params: &request::Snapshot) {
+        let (Some(since), Some(wait_ms)) = (params.since, params.wait_ms) else {
+            return;
+        };
+        let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
+        let mut revisions = self.parts().ledger.revisions();
+        let changed = revisions.wait_for(|revision| *revision != since);
+        // Either something changed, or the wait is over: both are answered.
+        drop(tokio::time::timeout(wait, changed).await);
+    }
+
+    pub(super) async fn shutdown(
+        &self,
+        params: &request::Shutdown,
+    ) -> Result<ShuttingDown, RpcError> {
+        let in_flight = self.parts().ledger.look(|book, _| book.open_calls()).await;
+        if !params.dry_run {
+            self.parts().stop.send_replace(true);
+        }
+        Ok(ShuttingDown {
+            grace_ms: u64::try_from(self.parts().live.grace().as_millis()).unwrap_or(u64::MAX),
+            in_flight: in_flight.map_err(closed)? as u64,
+        })
+    }
+}
+
+/// Cuts a snapshot into parts of so many rows, budgets first.
+fn part_of(mut snapshot: Snapshot, part: u32) -> Snapshot {
+    let rows = snapshot.budgets.len() + snapshot.bottles.len();
+    if rows <= PART_ROWS {
+        return snapshot;
+    }
+    let from = (part as usize).saturating_mul(PART_ROWS);
+    let budgets = snapshot.budgets.len();
+    let bottles_from = from.saturating_sub(budgets);
+    let mut left = PART_ROWS;
+    let mut take = |rows: usize| {
+        let taken = rows.min(left);
+        left -= taken;
+        taken
+    };
+    let budgets_here = take(budgets.saturating_sub(from));
+    let bottles_here = take(snapshot.bottles.len().saturating_sub(bottles_from));
+    let budget_rows: Vec<view::Budget> = snapshot
+        .budgets
+        .drain(..)
+        .skip(from)
+        .take(budgets_here)
+        .collect();
+    let bottle_rows: Vec<view::Bottle> = snapshot
+        .bottles
+        .drain(..)
+        .skip(bottles_from)
+        .take(bottles_here)
+        .collect();
+    snapshot.budgets = budget_rows;
+    snapshot.bottles = bottle_rows;
+    snapshot.more = from + PART_ROWS < rows;
+    snapshot.next = snapshot.more.then(|| part + 1);
+    snapshot
+}

@@ -1,0 +1,203 @@
+//! One client's connection: lines in, lines out, events between them.
+
+use std::time::Duration;
+
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::event::{Event, EventNotification};
+use bb_proto::frame::{
+    Id, LINE_BYTES_MAX, Line, LineBuffer, NotificationLine, RequestLine, ResponseLine, Version,
+};
+use bb_proto::request::Call;
+use interprocess::local_socket::tokio::Stream;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+use super::Api;
+
+/// A client that does not take its lines for so long is dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) struct Session {
+    api: Api,
+    uid: u32,
+    stopping: watch::Receiver<bool>,
+    watching: Option<broadcast::Receiver<Event>>,
+}
+
+/// What woke the session.
+enum Woken {
+    Read(std::io::Result<usize>),
+    Event(Result<Event, RecvError>),
+    Stopping,
+}
+
+impl Session {
+    pub(super) fn new(api: Api, uid: u32, stopping: watch::Receiver<bool>) -> Self {
+        Self {
+            api,
+            uid,
+            stopping,
+            watching: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, stream: Stream) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut buffer = LineBuffer::default();
+        let mut chunk = vec![0; 16 << 10];
+        let mut lost = 0;
+        loop {
+            // Reading from a socket and from a broadcast are both cancel-safe.
+            let woken = tokio::select! {
+                read = reader.read(&mut chunk) => Woken::Read(read),
+                event = next_event(&mut self.watching) => Woken::Event(event),
+                _ = self.stopping.wait_for(|stopping| *stopping) => Woken::Stopping,
+            };
+            let lines = match woken {
+                Woken::Stopping | Woken::Read(Err(_) | Ok(0)) => return,
+                Woken::Event(Err(RecvError::Closed)) => return,
+                Woken::Event(Err(RecvError::Lagged(missed))) => {
+                    lost += missed;
+                    continue;
+                }
+                Woken::Event(Ok(event)) => {
+                    let notification = EventNotification {
+                        event,
+                        lost: std::mem::take(&mut lost),
+                    };
+                    vec![notification_line(&notification)]
+                }
+                Woken::Read(Ok(read)) => {
+                    buffer.extend(chunk.get(..read).unwrap_or(&chunk));
+                    let mut lines = Vec::new();
+                    while let Some(line) = buffer.next_line() {
+                        lines.extend(self.answer_line(line).await);
+                    }
+                    lines
+                }
+            };
+            for mut line in lines {
+                line.push(b'\n');
+                let written = tokio::time::timeout(WRITE_TIMEOUT, writer.write_all(&line)).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    tracing::debug!("a client was dropped: it does not read");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Answers a line; a notification and a blank line get none.
+    async fn answer_line(&mut self, line: Line) -> Option<Vec<u8>> {
+        let line = match line {
+            Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => return None,
+            Line::Whole(line) => line,
+            Line::TooLong => {
+                let error = RpcError::new(
+                    ErrorCode::LineTooLong,
+                    format!("a line of more than {LINE_BYTES_MAX} bytes"),
+                );
+                return Some(response_line(None, Err(error)));
+            }
+        };
+        let request: RequestLine = match parse(&line) {
+            Ok(request) => request,
+            Err((id, error)) => return Some(response_line(id, Err(error))),
+        };
+        let result = match Call::parse(&request.method, request.params.as_deref()) {
+            Ok(call) => self.call(call).await,
+            Err(error) => Err(error),
+        };
+        request.id.map(|id| response_line(Some(id), result))
+    }
+
+    async fn call(&mut self, call: Call) -> Result<Box<RawValue>, RpcError> {
+        if let Call::EventsWatch(_) = &call {
+            self.watching = Some(self.api.parts().ledger.events());
+        }
+        self.api.call(call, self.uid).await
+    }
+}
+
+async fn next_event(watching: &mut Option<broadcast::Receiver<Event>>) -> Result<Event, RecvError> {
+    match watching {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn parse(line: &[u8]) -> Result<RequestLine, (Option<Id>, RpcError)> {
+    serde_json::from_slice(line).map_err(|error| {
+        let value: Result<serde_json::Value, _> = serde_json::from_slice(line);
+        match value {
+            Err(_) => (
+                None,
+                RpcError::new(ErrorCode::ParseError, format!("no JSON: {error}")),
+            ),
+            Ok(value) => {
+                let id = value
+                    .get("id")
+                    .and_then(|id| serde_json::from_value(id.clone()).ok());
+                let error = RpcError::new(
+                    ErrorCode::InvalidRequest,
+                    format!("no JSON-RPC request: {error}"),
+                )
+                .with_hint(r#"send {"jsonrpc":"2.0","id":1,"method":"hello","params":{}}"#);
+                (id, error)
+            }
+        }
+    })
+}
+
+fn response_line(id: Option<Id>, result: Result<Box<RawValue>, RpcError>) -> Vec<u8> {
+    let (result, error) = match result {
+        Ok(result) => (Some(result), None),
+        Err(error) => (None, Some(error)),
+    };
+    let response = ResponseLine {
+        jsonrpc: Version::V2,
+        id: id.clone(),
+        result,
+        error,
+    };
+    let line = serialize(&response);
+    if line.len() <= LINE_BYTES_MAX {
+        return line;
+    }
+    let error = RpcError::new(
+        ErrorCode::LineTooLong,
+        "the answer is longer than a line may be",
+    )
+    .with_hint("ask for fewer rows with limit");
+    serialize(&ResponseLine {
+        jsonrpc: Version::V2,
+        id,
+        result: None,
+        error: Some(error),
+    })
+}
+
+fn notification_line(notification: &EventNotification) -> Vec<u8> {
+    match to_raw_value(notification) {
+        Ok(params) => serialize(&NotificationLine {
+            jsonrpc: Version::V2,
+            method: "event".to_owned(),
+            params,
+        }),
+        Err(error) => {
+            tracing::error!(%error, "an event could not be said");
+            Vec::new()
+        }
+    }
+}
+
+fn serialize<T: Serialize>(line: &T) -> Vec<u8> {
+    serde_json::to_vec(line).unwrap_or_else(|error| {
+        tracing::error!(%error, "a line could not be said");
+        Vec::new()
+    })
+}

@@ -1,0 +1,100 @@
+//! Why a controller does not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::api::BindError;
+use crate::settings::LoadError;
+use crate::store::StoreError;
+
+/// Why a controller does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The home cannot be used.
+    #[error("using {}", path.display())]
+    Home {
+        /// What of it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another controller has the home.
+    #[error("a controller already runs on {} (pid {pid})", home.display())]
+    InUse {
+        /// The home.
+        home: PathBuf,
+        /// Its process id.
+        pid: String,
+    },
+    /// The settings cannot be taken.
+    #[error(transparent)]
+    Settings(#[from] LoadError),
+    /// The ledger cannot be opened.
+    #[error("opening the ledger")]
+    Store(#[from] StoreError),
+    /// The egress port cannot be bound.
+    #[error("listening on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The control socket cannot be bound.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// No certificates to trust providers by.
+    #[error("reading the certificates that this host trusts: {0}")]
+    Tls(String),
+    /// The system gives no threads or signals.
+    #[error("starting")]
+    Runtime(#[source] io::Error),
+}
+
+impl StartError {
+    /// Returns the exit code: 2 for settings with mistakes, else 1.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Settings(_)) {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Returns what is wrong, whole, and what to do.
+    pub fn report(&self) -> String {
+        let mut text = format!("error: {self}");
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        if let Self::Settings(LoadError::Mistakes { path, mistakes }) = self {
+            for mistake in mistakes {
+                let (line, column) = (mistake.line, mistake.column);
+                text.push_str(&format!("\n{}:{line}:{column}: {}", path.display(), mistake.text));
+                if let Some(hint) = &mistake.hint {
+                    text.push_str(&format!("\n  hint: {hint}"));
+                }
+            }
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+        text
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::InUse { .. } => Some("bb-ctl status shows it; bb-ctl shutdown ends it"),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("choose another port: egress: listen: 127.0.0.1:PORT in settings.yml")
+            }
+            Self::Store(StoreError::Newer { .. }) => {
+                Some("install the newer version, or use another home with --home DIR")
+            }
+            _ => None,
+        }
+    }
+}
