@@ -189,10 +189,11 @@ impl Documents for OpenaiChat {
         let whole = !self.facts.streamed && (document.has_choices || has_usage);
         let ended = whole || (self.choices.all_ended() && !self.awaits_usage);
         self.facts.complete = ended && !self.facts.failed;
-        if document.error {
+        let ends = document.error || whole || (has_usage && ended);
+        if ends {
             self.standings.now.end();
         }
-        document.error || whole || (has_usage && ended)
+        ends
     }
 
     fn done(&mut self) -> bool {

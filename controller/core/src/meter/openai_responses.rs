@@ -219,8 +219,6 @@ impl Sink for OpenaiResponses {
     fn flow(&mut self, field: Field, bytes: u64) {
         let slot = match field {
             Field::Text => &mut self.document.delta,
-            // The last event repeats what flowed before it.
-            _ if self.facts.streamed => return,
             Field::WholeThinking => &mut self.facts.flowed.reasoning,
             _ => &mut self.facts.flowed.text,
         };

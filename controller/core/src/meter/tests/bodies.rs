@@ -252,3 +252,21 @@ fn content_types_are_read_with_their_parameters() {
     assert_eq!(framing("application/octet-stream"), None);
     assert_eq!(Framing::from_content_type(None), None);
 }
+
+#[test]
+fn done_is_seen_however_often_and_oddly_it_is_said() {
+    let done = "event: a-long-name-for-a-short-event-indeed\ndata: [DONE]\n\n";
+    let long = data(&format!("[DONE]{}", " ".repeat(60)));
+    for done in [done.to_owned(), long, "data:[DONE]\n\n".to_owned()] {
+        for count in 1..8 {
+            let before = data(r#"{"choices":[]}"#);
+            let body = format!("{before}{}{}", done.repeat(count), before);
+            let mut meter = meter(Wire::OpenaiChat);
+            meter.read(body.as_bytes());
+            meter.read(done.as_bytes());
+            assert!(meter.is_complete(), "{done:?}");
+        }
+    }
+    let spread = "data: [DO\ndata: NE]\n\n";
+    assert!(!read(Wire::OpenaiChat, spread).is_complete());
+}

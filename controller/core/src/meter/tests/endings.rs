@@ -285,3 +285,23 @@ fn a_single_document_has_no_ending_but_its_own() {
     assert_eq!(meter.ending(SENTENCE), Some(Vec::new()));
     assert_eq!(meter.ending_before_held(SENTENCE), None);
 }
+
+#[test]
+fn an_array_whose_end_is_held_back_is_closed_behind_the_chunks_before_it() {
+    let first = r#"{"usageMetadata":{"promptTokenCount":1}}"#;
+    let last = r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}}"#;
+    let body = format!("[{first},{last}]");
+    let mut meter = meter(Wire::Gemini);
+    let at = meter.read(body.as_bytes()).hold_at.unwrap();
+    let ending = String::from_utf8(meter.ending_before_held(SENTENCE).unwrap()).unwrap();
+    let whole: Value = serde_json::from_str(&format!("{}{ending}", &body[..at])).unwrap();
+    assert_eq!(whole[1]["candidates"][0]["finishReason"], "MAX_TOKENS");
+}
+
+#[test]
+fn a_chat_that_has_said_all_but_done_is_not_turned_into_an_error() {
+    let events = short_stream(Wire::OpenaiChat);
+    let mut meter = meter(Wire::OpenaiChat);
+    meter.read(events[..5].concat().as_bytes());
+    assert_eq!(meter.ending(SENTENCE), Some(Vec::new()));
+}

@@ -169,8 +169,8 @@ fn events_that_repeat_with_small_differences_read_as_they_do_one_by_one() {
         for wire in WIRES {
             let events = short_stream(wire);
             let event = events[random.below(events.len())].clone().into_bytes();
-            let mut body = event.clone();
-            for _ in 0..4 {
+            let mut body = event.repeat(4);
+            for _ in 0..3 {
                 let mut again = event.clone();
                 damage(&mut random, &mut again);
                 body.extend_from_slice(&again);

@@ -344,3 +344,68 @@ fn a_token_count_request_is_no_usage() {
         }
     }
 }
+
+#[test]
+fn a_blocked_prompt_ends_the_stream_and_states_zero() {
+    let blocked = r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"trafficType":"ON_DEMAND"}}"#;
+    let meter = read(Wire::Gemini, &data(blocked));
+    assert!(meter.is_complete());
+    assert_eq!(
+        (meter.usage().input, meter.usage().output),
+        (Some(0), Some(0))
+    );
+    let later = r#"{"usageMetadata":{"promptTokenCount":4}}"#;
+    let meter = read(Wire::Gemini, &format!("{}{}", data(blocked), data(later)));
+    assert!(meter.is_complete());
+    assert_eq!(meter.usage().input, Some(4));
+}
+
+#[test]
+fn a_stream_that_repeats_the_whole_message_in_every_chunk_flows_once() {
+    let chunk = |delta: &str, whole: &str| {
+        data(&format!(
+            r#"{{"choices":[{{"delta":{{"content":"{delta}"}},"message":{{"content":"{whole}"}}}}]}}"#
+        ))
+    };
+    let body = [chunk("one ", "one "), chunk("two", "one two")].concat();
+    assert_eq!(read(Wire::OpenaiChat, &body).flowed_bytes().text, 7);
+    let whole = r#"{"choices":[{"message":{"content":"one two"}}]}"#;
+    assert_eq!(read(Wire::OpenaiChat, whole).flowed_bytes().text, 7);
+}
+
+#[test]
+fn runs_of_reasoning_and_of_text_are_counted_apart_however_often_they_alternate() {
+    let delta = |kind: &str| {
+        event(
+            kind,
+            &format!(r#"{{"type":"{kind}","sequence_number":1,"item_id":"a","delta":"1234567"}}"#),
+        )
+    };
+    let reasoning = delta("response.reasoning_text.delta").repeat(8);
+    let text = delta("response.output_text.delta").repeat(9);
+    let body = [reasoning, text].concat().repeat(5);
+    let flowed = read(Wire::OpenaiResponses, &body).flowed_bytes();
+    assert_eq!(
+        flowed,
+        Flowed {
+            text: 7 * 9 * 5,
+            reasoning: 7 * 8 * 5,
+        }
+    );
+}
+
+#[test]
+fn an_empty_or_missing_name_hides_none_that_was_given() {
+    let chunk = |names: &str| data(&format!(r#"{{"choices":[]{names}}}"#));
+    let given = chunk(r#","id":"chatcmpl-1","model":"gpt-x""#);
+    let body = [
+        chunk(r#","id":"","model":"""#),
+        given,
+        chunk(r#","id":"","model":null"#),
+    ];
+    let meter = read(Wire::OpenaiChat, &body.concat());
+    assert_eq!(
+        (meter.response_id(), meter.model()),
+        (Some("chatcmpl-1"), Some("gpt-x"))
+    );
+}

@@ -131,6 +131,8 @@ fn an_event_that_differs_in_anything_else_does_not_fit() {
         "{\"type\":\"delta\",\"n\":7,\"text\":\"a\\\nb\",\"flag\":true}",
     ] {
         assert_eq!(replayed(&shape, document), None, "{document}");
+        let long = document.replace("\"a", &format!("\"{}", "a".repeat(2 * SHORT)));
+        assert_eq!(replayed(&shape, &long), None, "{long}");
     }
 }
 
