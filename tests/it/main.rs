@@ -1,1 +1,10 @@
-fn main() {}
+//! Whole-system tests: a real controller, a real provider, real processes.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod egress;

@@ -1,4 +1,5 @@
 //! The parts that whole-system tests are made of; nothing here is shipped.
 
 pub mod clients;
+pub mod harness;
 pub mod provider;
