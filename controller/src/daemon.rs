@@ -242,9 +242,8 @@ pub fn run(home: Home) -> Result<(), StartError> {
 fn announce(controller: &Controller) {
     let mut stderr = std::io::stderr();
     let is_terminal = stderr.is_terminal();
-    let red = |text: &str| match is_terminal {
-        true => format!("\u{1b}[31m{text}\u{1b}[0m"),
-        false => text.to_owned(),
+    let red = |text: &str| {
+        if is_terminal { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
     };
     let mut lines = format!(
         "bb-controller {VERSION}: egress http://{}, socket {}, log {}\n",

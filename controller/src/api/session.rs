@@ -58,8 +58,9 @@ impl Session {
                 _ = self.stopping.wait_for(|stopping| *stopping) => Woken::Stopping,
             };
             let lines = match woken {
-                Woken::Stopping | Woken::Read(Err(_) | Ok(0)) => return,
-                Woken::Event(Err(RecvError::Closed)) => return,
+                Woken::Stopping
+                | Woken::Read(Err(_) | Ok(0))
+                | Woken::Event(Err(RecvError::Closed)) => return,
                 Woken::Event(Err(RecvError::Lagged(missed))) => {
                     lost += missed;
                     continue;

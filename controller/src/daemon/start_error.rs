@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bb_proto::reply::Mistake;
+
 use crate::api::BindError;
 use crate::settings::LoadError;
 use crate::store::StoreError;
@@ -64,25 +66,20 @@ impl StartError {
 
     /// Returns what is wrong, whole, and what to do.
     pub fn report(&self) -> String {
-        let mut text = format!("error: {self}");
+        let mut parts = vec![format!("error: {self}")];
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
-            text.push_str(&format!(": {error}"));
+            parts.extend([": ".to_owned(), error.to_string()]);
             source = error.source();
         }
         if let Self::Settings(LoadError::Mistakes { path, mistakes }) = self {
-            for mistake in mistakes {
-                let (line, column) = (mistake.line, mistake.column);
-                text.push_str(&format!("\n{}:{line}:{column}: {}", path.display(), mistake.text));
-                if let Some(hint) = &mistake.hint {
-                    text.push_str(&format!("\n  hint: {hint}"));
-                }
+            for Mistake { line, column, text, hint } in mistakes {
+                parts.push(format!("\n{}:{line}:{column}: {text}", path.display()));
+                parts.extend(hint.iter().map(|hint| format!("\n  hint: {hint}")));
             }
         }
-        if let Some(hint) = self.hint() {
-            text.push_str(&format!("\nhint: {hint}"));
-        }
-        text
+        parts.extend(self.hint().map(|hint| format!("\nhint: {hint}")));
+        parts.concat()
     }
 
     fn hint(&self) -> Option<&'static str> {

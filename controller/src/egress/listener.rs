@@ -20,8 +20,10 @@ use super::exchange::answer;
 const CONNECTIONS_MAX: usize = 10_000;
 /// How long a client may take to send its headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest head of a request, in bytes.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+/// The longest list of headers over HTTP/2, in bytes.
+const HEAD_BYTES_MAX: u32 = 64 << 10;
+/// The most bytes of a connection that are buffered: a head is refused above it.
+const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// How long accepting rests after it failed, as it does when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -110,10 +112,10 @@ fn server() -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX.max(256 << 10));
+        .max_buf_size(BUFFER_BYTES_MAX);
     server
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_BYTES_MAX as u32);
+        .max_header_list_size(HEAD_BYTES_MAX);
     server
 }

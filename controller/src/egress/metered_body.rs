@@ -141,6 +141,8 @@ struct Cutting {
     reason: CutReason,
     until: Pin<Box<Sleep>>,
     bytes: usize,
+    /// What the client got ends between two events, whatever the meter has read since.
+    is_between: bool,
 }
 
 impl MeteredBody {
@@ -305,23 +307,21 @@ impl Flow {
             cutting.bytes += data.len();
             if let Some(boundary) = reading.boundary {
                 let rest = data.slice(..boundary.min(data.len()));
+                cutting.is_between = true;
                 self.pass(rest);
                 return;
             }
         }
-        match reading.hold_at {
-            Some(at) => {
-                let mut before = data;
-                let held = before.split_off(at.min(before.len()));
-                self.pass(before);
-                let ending = self.ending_by_provider();
-                self.settle(ending, Then::Release(held));
-            }
-            None => {
-                self.pass(data);
-                self.report();
-            }
-        }
+        let Some(at) = reading.hold_at else {
+            self.pass(data);
+            self.report();
+            return;
+        };
+        let mut before = data;
+        let held = before.split_off(at.min(before.len()));
+        self.pass(before);
+        let ending = self.ending_by_provider();
+        self.settle(ending, Then::Release(held));
     }
 
     fn pass(&mut self, data: Bytes) {
@@ -430,17 +430,16 @@ impl Flow {
     /// Ends the answer where it is to be cut and can be.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
         if self.cutting.is_none() {
-            let reason = match Pin::new(&mut self.cut).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(reason)) => reason,
-                // The ledger no longer knows the call: its end is told by the settlement.
-                Poll::Ready(Err(_)) => return Poll::Pending,
+            // A ledger that no longer knows the call tells its end by the settlement.
+            let Poll::Ready(Ok(reason)) = Pin::new(&mut self.cut).poll(cx) else {
+                return Poll::Pending;
             };
             let until = Box::pin(tokio::time::sleep(BOUNDARY_WAIT));
             self.cutting = Some(Cutting {
                 reason,
                 until,
                 bytes: 0,
+                is_between: false,
             });
         }
         let Some(cutting) = &mut self.cutting else {
@@ -449,7 +448,8 @@ impl Flow {
         let refused = Refused::cut(cutting.reason.clone(), &self.call.bottle);
         let sentence = refused.reason.sentence();
         let too_late = cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
-        let ending = if self.tap.is_at_boundary() && self.hold == Hold::Event {
+        let is_between = cutting.is_between || self.tap.is_at_boundary();
+        let ending = if is_between && self.hold == Hold::Event {
             self.tap.ending(sentence)
         } else if too_late || self.hold == Hold::LastFrame || !self.tap.is_identity() {
             None
@@ -507,20 +507,16 @@ impl Flow {
             if Pin::new(&mut self.cut).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            match ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data()
-                        && self.tap.read(&data).hold_at.is_some()
-                    {
-                        return Poll::Ready(());
-                    }
-                    self.report();
-                }
-                Some(Err(_)) | None => {
-                    self.tap.finish();
-                    return Poll::Ready(());
-                }
+            let Some(Ok(frame)) = ready!(Pin::new(&mut self.upstream).poll_frame(cx)) else {
+                self.tap.finish();
+                return Poll::Ready(());
+            };
+            if let Ok(data) = frame.into_data()
+                && self.tap.read(&data).hold_at.is_some()
+            {
+                return Poll::Ready(());
             }
+            self.report();
         }
     }
 }

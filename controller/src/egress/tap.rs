@@ -6,8 +6,7 @@ use bb_core::estimate::Known;
 use bb_core::meter::{Framing, Meter, Quirks};
 use bb_proto::usage::Wire;
 use flate2::write::{GzDecoder, ZlibDecoder};
-use http::HeaderMap;
-use http::header;
+use http::header::{self, HeaderMap, HeaderValue};
 
 /// The most bytes that an encoded answer is decoded to; beyond it the rest is not read.
 const DECODED_BYTES_MAX: u64 = 256 << 20;
@@ -52,7 +51,7 @@ impl Tap {
     pub(super) fn new(wire: Wire, headers: &HeaderMap, quirks: Quirks, choices: u32) -> Self {
         let coding = headers
             .get(header::CONTENT_ENCODING)
-            .map(|value| value.as_bytes());
+            .map(HeaderValue::as_bytes);
         let coding = match coding {
             None | Some(b"" | b"identity") => Coding::Identity,
             Some(b"gzip" | b"x-gzip") => Coding::Gzip(Box::new(GzDecoder::new(Vec::new()))),

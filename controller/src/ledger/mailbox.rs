@@ -17,6 +17,11 @@ use super::{Closed, NotAdmitted};
 /// What an order answers, once it is known whether it was written.
 pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
 
+/// An order, which decides and gives its answer.
+type Act = Box<dyn FnOnce(&mut Book, Timestamp) -> Answer + Send>;
+/// A question, which answers by itself: nothing is written for it.
+type Look = Box<dyn FnOnce(&Book, Timestamp) + Send>;
+
 pub(super) enum Letter {
     Reserve {
         ask: Ask,
@@ -45,8 +50,8 @@ pub(super) enum Letter {
         call: CallId,
         status: Option<u16>,
     },
-    Act(Box<dyn FnOnce(&mut Book, Timestamp) -> Answer + Send>),
-    Look(Box<dyn FnOnce(&Book, Timestamp) + Send>),
+    Act(Act),
+    Look(Look),
 }
 
 impl fmt::Debug for Letter {

@@ -1,7 +1,7 @@
 //! Bottles, and what is closed to them.
 
 use bb_core::bottle::{Bottle, Closing, Lifecycle};
-use bb_proto::ids::BottleName;
+use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use bb_proto::request::Process;
 use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
@@ -47,8 +47,8 @@ pub(super) fn put(connection: &Connection, bottle: &Bottle) -> rusqlite::Result<
         ":name": bottle.name.as_str(),
         ":run": run_bytes(bottle.run),
         ":parents": json(&bottle.parents)?,
-        ":agent": bottle.agent.as_ref().map(|agent| agent.as_str()),
-        ":provider": bottle.provider.as_ref().map(|provider| provider.as_str()),
+        ":agent": bottle.agent.as_ref().map(AgentName::as_str),
+        ":provider": bottle.provider.as_ref().map(ProviderKey::as_str),
         ":token": bottle.token,
         ":command": json(&bottle.command)?,
         ":pid": bottle.process.map(|process| process.pid),

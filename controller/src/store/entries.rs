@@ -2,7 +2,7 @@
 
 use bb_core::book::{CallFacts, OpenCall, Reservation, Settlement};
 use bb_core::estimate::Estimate;
-use bb_proto::ids::CallId;
+use bb_proto::ids::{AgentName, CallId};
 use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
@@ -42,7 +42,7 @@ pub(super) fn open(connection: &Connection, reservation: &Reservation) -> rusqli
         ":started_at": facts.started_at.0,
         ":bottle": facts.bottle.as_str(),
         ":run": run_bytes(facts.run),
-        ":agent": facts.agent.as_ref().map(|agent| agent.as_str()),
+        ":agent": facts.agent.as_ref().map(AgentName::as_str),
         ":provider": facts.provider.as_str(),
         ":wire": facts.wire.as_str(),
         ":model": facts.model,
@@ -89,7 +89,7 @@ fn resolve(
         ":started_at": facts.started_at.0,
         ":bottle": facts.bottle.as_str(),
         ":run": run_bytes(facts.run),
-        ":agent": facts.agent.as_ref().map(|agent| agent.as_str()),
+        ":agent": facts.agent.as_ref().map(AgentName::as_str),
         ":provider": facts.provider.as_str(),
         ":wire": facts.wire.as_str(),
         ":model": facts.model,

@@ -1,6 +1,7 @@
 //! What happened.
 
 use bb_proto::event::Event;
+use bb_proto::ids::BottleName;
 use rusqlite::{Connection, params};
 
 use super::StoreError;
@@ -14,7 +15,7 @@ pub(super) fn put(connection: &Connection, event: &Event) -> rusqlite::Result<()
         count(event.seq),
         event.at.0,
         word(&event.kind)?,
-        event.bottle.as_ref().map(|bottle| bottle.as_str()),
+        event.bottle.as_ref().map(BottleName::as_str),
         json(event)?,
     ])?;
     Ok(())

@@ -102,7 +102,7 @@ impl Reader {
         let mut rows = statement
             .query(named_params! {
                 ":before": filter.before.map(count),
-                ":bottle": filter.bottle.as_ref().map(|bottle| bottle.as_str()),
+                ":bottle": filter.bottle.as_ref().map(BottleName::as_str),
                 ":pattern": filter.pattern,
                 ":limit": i64::from(limit) + 1,
             })
@@ -146,9 +146,9 @@ fn sums(
     let mut statement = connection.prepare(&sql).map_err(wrap)?;
     let mut rows = statement
         .query(named_params! {
-            ":bottle": query.bottle.as_ref().map(|bottle| bottle.as_str()),
+            ":bottle": query.bottle.as_ref().map(BottleName::as_str),
             ":run": query.run.map(run_bytes),
-            ":provider": query.provider.as_ref().map(|provider| provider.as_str()),
+            ":provider": query.provider.as_ref().map(ProviderKey::as_str),
             ":from": query.from.map(|at| at.0),
             ":to": query.to.map(|at| at.0),
             ":limit": i64::from(query.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX)),
@@ -204,9 +204,9 @@ fn calls(
     );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(named_params! {
-        ":bottle": query.bottle.as_ref().map(|bottle| bottle.as_str()),
+        ":bottle": query.bottle.as_ref().map(BottleName::as_str),
         ":run": query.run.map(run_bytes),
-        ":provider": query.provider.as_ref().map(|provider| provider.as_str()),
+        ":provider": query.provider.as_ref().map(ProviderKey::as_str),
         ":from": query.from.map(|at| at.0),
         ":to": query.to.map(|at| at.0),
         ":limit": i64::from(query.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX)),
