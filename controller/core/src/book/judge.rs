@@ -55,6 +55,9 @@ impl Book {
 
     /// Judges every budget, after limits changed.
     pub(super) fn judge_all(&mut self, now: Timestamp) {
+        let in_force = |key: &BudgetKey| self.budgets.get(key).is_some();
+        self.warned.retain(|key, _| in_force(key));
+        self.exhausted.retain(|key, _| in_force(key));
         for exhausted in self.exhausted.values_mut() {
             exhausted.struck = false;
         }
@@ -78,12 +81,16 @@ impl Book {
         let percent = used.percent_of(limit);
         let levels = budget.levels();
         let warned = self.warned.entry(key.clone()).or_default();
-        warned.retain(|level| u64::from(*level) <= percent);
+        let before = warned.clone();
+        warned.retain(|level| levels.contains(level) && u64::from(*level) <= percent);
         let mut reached = None;
         for level in levels {
             if u64::from(level) <= percent && warned.insert(level) {
                 reached = reached.max(Some(level));
             }
+        }
+        if *warned != before {
+            self.touch_shared();
         }
         if let Some(level) = reached {
             let text = format!("{} is at {level}% of {limit}", plain(key));
@@ -97,8 +104,8 @@ impl Book {
         }
         if cap == Cap::Hard && used >= limit {
             self.exhaust(key, spender, now);
-        } else {
-            self.exhausted.remove(key);
+        } else if self.exhausted.remove(key).is_some() {
+            self.touch_shared();
         }
     }
 
@@ -117,6 +124,7 @@ impl Book {
         let refusal = Refusal::by(budget, used);
         if !self.exhausted.contains_key(key) {
             self.exhausted.insert(key.clone(), Exhausted::since(now));
+            self.touch_shared();
             let text = format!("{} is spent: {used} of {limit}", plain(key));
             let mut event = self.event(now, EventKind::Exhausted, Actor::Budget, text);
             event.budget = Some(key.clone());

@@ -324,6 +324,7 @@ impl Book {
         for call in &open {
             self.judge(&call.reservation.facts, now);
         }
+        self.reopen(None, now);
         open.len()
     }
 }

@@ -2,7 +2,10 @@
 
 mod args;
 mod calls;
+mod commands;
 mod kept;
+mod laws;
+mod model;
 mod orders;
 mod restart;
 mod scopes;

@@ -26,6 +26,8 @@ pub(super) struct Revisions {
     first: u64,
     /// What every row depends on: budgets' definitions and who extends whom.
     structure: u64,
+    /// What many rows show of one budget: its warnings, and that it is exhausted.
+    shared: u64,
     bottles: HashMap<BottleName, u64>,
     accounts: HashMap<Account, u64>,
     gone: VecDeque<(u64, BottleName)>,
@@ -77,6 +79,10 @@ impl Book {
 
     pub(super) fn touch_all(&mut self) {
         self.revisions.structure = self.next_revision();
+    }
+
+    pub(super) fn touch_shared(&mut self) {
+        self.revisions.shared = self.next_revision();
     }
 
     pub(super) fn touch_bottle(&mut self, name: &BottleName) {
@@ -136,6 +142,7 @@ impl Book {
             *since >= self.revisions.first
                 && *since <= self.revisions.current
                 && *since >= self.revisions.structure
+                && *since >= self.revisions.shared
         });
         let Some(since) = told else {
             return Changes {
@@ -279,10 +286,10 @@ impl Book {
         };
         let providers = self.providers_of(&path, provider.as_ref(), last.map(|(key, _)| key));
         let (binding, binds_next, roles) = self.what_binds(&path, &providers, now);
-        let warned = binding.values().any(|key| {
-            self.warned
-                .get(key)
-                .is_some_and(|levels| !levels.is_empty())
+        let warned = roles.iter().any(|on_path| {
+            let levels = self.warned.get(&on_path.budget);
+            matches!(on_path.role, PathRole::Binds | PathRole::Ceiling)
+                && levels.is_some_and(|levels| !levels.is_empty())
         });
         let posted = |account: &Account| {
             self.accounts

@@ -5,6 +5,7 @@
 //! and what came of it is not looked at. After every line a book put together from what was
 //! written must be the same as the one in memory.
 
+use super::restart::assert_same;
 use super::stage::Stage;
 
 /// Runs a scenario and compares every line's outcome and balances with what the line says.
@@ -13,6 +14,7 @@ pub(super) fn check(script: &str) {
     let mut wrong = Vec::new();
     for line in Line::all(script) {
         let came = stage.run(&line.command).join("; ");
+        assert_same(&stage);
         if line.came.as_ref().is_some_and(|expected| *expected != came) {
             wrong.push(format!("{}\n    came: {came}", line.command));
         }
