@@ -151,7 +151,10 @@ impl<'a> Canvas<'a> {
     }
 
     pub(crate) fn hit(&mut self, area: Rect, click: Click) {
-        self.hits.push(Hit { area, click });
+        let area = area.intersection(self.buffer.area);
+        if !area.is_empty() {
+            self.hits.push(Hit { area, click });
+        }
     }
 
     /// Returns the style of an ink as things are now.

@@ -123,6 +123,17 @@ pub(crate) fn table_height(state: &State) -> usize {
     }
 }
 
+/// Returns the row of the screen that the cursor is on.
+pub(crate) fn cursor_row(state: &State) -> Option<u16> {
+    if screen(state) != Screen::Main {
+        return None;
+    }
+    let rows = regions(state).rows;
+    let below_top = state.table.at().checked_sub(state.table.top())?;
+    let below_top = u16::try_from(below_top).ok()?;
+    (below_top < rows.height).then(|| rows.y + below_top)
+}
+
 /// Returns where the list of events is.
 pub(crate) fn events_rows(state: &State) -> Rect {
     let regions = regions(state);

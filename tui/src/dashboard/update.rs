@@ -127,12 +127,10 @@ fn settle_order(state: &mut State) {
 
 /// Makes the table's lines anew.
 fn remake(state: &mut State) {
-    let gone = state
-        .table
-        .remake(&state.fleet, layout::table_height(state));
-    if let Some(name) = gone
-        && state.fleet.bottle(&name).is_none()
-    {
+    let gone = state.table.remake(&state.fleet);
+    let height = layout::table_height(state);
+    state.table.place(height);
+    if let Some(name) = gone {
         state.say(clean!("{name} is gone"), false);
     }
     changed(state, Changed::Data);

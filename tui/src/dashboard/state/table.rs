@@ -11,6 +11,8 @@ use super::order::Order;
 
 /// How often the order is looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many ancestors are asked where a bottle went.
+const ANCESTORS_MAX: usize = 64;
 
 /// The table of bottles.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +22,17 @@ pub(crate) struct Table {
     pub(crate) filter: Filter,
     lines: Vec<Line>,
     cursor: Option<BottleName>,
+    /// The bottle that the operator chose: where that one is folded away or filtered out, the
+    /// cursor waits beside it.
+    chosen: Option<BottleName>,
     /// The line of the cursor.
     at: usize,
     /// The first line on the screen.
     top: usize,
+    /// Where on the screen the cursor's line was before the lines were made anew.
+    screen_line: Option<usize>,
+    /// Whether the wheel moved the screen away from the cursor.
+    looks_away: bool,
     /// When the order may be looked at next.
     pub(crate) look_at: Duration,
     /// Whether another look could find another order.
@@ -50,46 +59,73 @@ impl Table {
         self.top
     }
 
-    /// Makes the lines anew. The cursor stays on its bottle, and its bottle on its screen line.
+    /// Makes the lines anew. The cursor stays on its bottle; `place` puts it on the screen.
     ///
-    /// Returns the bottle that the cursor was on if that went away.
-    pub(crate) fn remake(&mut self, fleet: &Fleet, height: usize) -> Option<BottleName> {
-        let screen_line = self.at.saturating_sub(self.top);
+    /// Returns the bottle that was chosen if that is not there any more.
+    pub(crate) fn remake(&mut self, fleet: &Fleet) -> Option<BottleName> {
+        self.screen_line = self.at.checked_sub(self.top);
         self.lines = lines::lines(fleet, self.order.names(), &self.shape, &self.filter);
-        let wanted = self.cursor.take();
-        let mut gone = None;
-        let found = wanted.as_ref().and_then(|name| self.line_of(name));
-        match (found, wanted) {
-            (Some(line), Some(name)) => {
-                self.cursor = Some(name);
-                self.at = line;
-            }
-            (_, None) => {
-                // The first time: on what runs out first. It may stand under its parent.
-                let first = self
-                    .order
-                    .names()
-                    .iter()
-                    .find(|name| self.line_of(name).is_some())
-                    .cloned();
-                self.at = first.as_ref().and_then(|n| self.line_of(n)).unwrap_or(0);
-                self.cursor = first;
-                self.top = self.at.saturating_sub(height / 2);
-                self.scroll_to_cursor(height);
-                return None;
-            }
-            (None, Some(name)) => {
-                let shown = nearest_shown(fleet, &name, |n| self.line_of(n));
-                self.at = shown
-                    .unwrap_or(self.at)
-                    .min(self.lines.len().saturating_sub(1));
-                self.cursor = self.lines.get(self.at).map(|line| line.name.clone());
-                gone = Some(name);
-            }
+        let Some(chosen) = self.chosen.take() else {
+            self.choose_most_urgent();
+            return None;
+        };
+        let is_there = fleet.bottle(&chosen).is_some();
+        let place = if is_there {
+            self.line_of(&chosen)
+                .or_else(|| self.line_of_ancestor(fleet, &chosen))
+        } else {
+            None
+        };
+        let last = self.lines.len().saturating_sub(1);
+        self.at = place
+            .or_else(|| self.cursor.as_ref().and_then(|name| self.line_of(name)))
+            .unwrap_or(self.at)
+            .min(last);
+        self.cursor = self.lines.get(self.at).map(|line| line.name.clone());
+        if is_there {
+            self.chosen = Some(chosen);
+            return None;
         }
+        self.chosen.clone_from(&self.cursor);
+        Some(chosen)
+    }
+
+    /// Puts the cursor's line where it was on the screen, or in its middle the first time.
+    pub(crate) fn place(&mut self, height: usize) {
+        if self.looks_away {
+            self.top = self.top.min(self.lines.len().saturating_sub(height));
+            return;
+        }
+        let screen_line = self.screen_line.unwrap_or(height / 2);
         self.top = self.at.saturating_sub(screen_line);
         self.scroll_to_cursor(height);
-        gone
+    }
+
+    /// The first time: on what runs out first. It may stand under its parent.
+    fn choose_most_urgent(&mut self) {
+        let first = self
+            .order
+            .names()
+            .iter()
+            .find_map(|name| self.line_of(name).map(|line| (name.clone(), line)));
+        if let Some((name, line)) = first {
+            self.cursor = Some(name.clone());
+            self.chosen = Some(name);
+            self.at = line;
+            self.screen_line = None;
+        }
+    }
+
+    /// Returns the line of the nearest ancestor that has one: where a folded bottle went.
+    fn line_of_ancestor(&self, fleet: &Fleet, name: &BottleName) -> Option<usize> {
+        let mut at = name;
+        for _ in 0..ANCESTORS_MAX {
+            at = fleet.bottle(at)?.told.parents.last()?;
+            if let Some(line) = self.line_of(at) {
+                return Some(line);
+            }
+        }
+        None
     }
 
     fn line_of(&self, name: &BottleName) -> Option<usize> {
@@ -100,6 +136,7 @@ impl Table {
     pub(crate) fn go_to_line(&mut self, line: usize, height: usize) {
         self.at = line.min(self.lines.len().saturating_sub(1));
         self.cursor = self.lines.get(self.at).map(|line| line.name.clone());
+        self.chosen.clone_from(&self.cursor);
         self.scroll_to_cursor(height);
     }
 
@@ -114,6 +151,7 @@ impl Table {
 
     /// Moves what is on the screen; the cursor stays where it is, if need be out of sight.
     pub(crate) fn scroll(&mut self, down: bool, by: usize, height: usize) {
+        self.looks_away = true;
         let last_top = self.lines.len().saturating_sub(height);
         self.top = if down {
             (self.top + by).min(last_top)
@@ -124,6 +162,7 @@ impl Table {
 
     /// Chooses what is on the screen so that the cursor is, and no line is left empty.
     pub(crate) fn scroll_to_cursor(&mut self, height: usize) {
+        self.looks_away = false;
         let height = height.max(1);
         let last_top = self.lines.len().saturating_sub(height);
         self.top = self
@@ -131,20 +170,4 @@ impl Table {
             .clamp((self.at + 1).saturating_sub(height), self.at)
             .min(last_top);
     }
-}
-
-/// Returns the line of the first ancestor that has one: where a folded bottle went.
-fn nearest_shown(
-    fleet: &Fleet,
-    name: &BottleName,
-    line_of: impl Fn(&BottleName) -> Option<usize>,
-) -> Option<usize> {
-    let mut at = name.clone();
-    for _ in 0..64 {
-        at = fleet.bottle(&at)?.told.parents.last()?.clone();
-        if let Some(line) = line_of(&at) {
-            return Some(line);
-        }
-    }
-    None
 }

@@ -258,7 +258,7 @@ pub(crate) fn ask_again(state: &mut State) -> Vec<Effect> {
     for mut open in broken {
         if at.saturating_sub(open.sent_at) > AGAIN_FOR {
             state.say(
-                clean!("an order was sent before the connection broke; the row shows whether it was done"),
+                clean!("an order was open when the connection broke: its row tells"),
                 true,
             );
             continue;

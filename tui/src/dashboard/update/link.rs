@@ -101,8 +101,8 @@ pub(crate) fn snapshot(state: &mut State, delta: Delta) -> Vec<Effect> {
     let members_changed = state.fleet.apply(delta, state.at);
     if members_changed {
         state.table.order.look(&state.fleet, false);
-        remake(state);
     }
+    remake(state);
     state.table.unsettled = true;
     changed(state, Changed::Data);
     acts::forecast_again(state)

@@ -28,7 +28,7 @@ fn lines(state: &State) -> Vec<Clean> {
     if let Ledger::Failing { since } = head.told.ledger {
         let since = state.zone().clock(since);
         lines.push(clean!(
-            "✗ the ledger is closed since {since}: every call is refused (disk full or failing)"
+            "✗ ledger closed since {since}: every call is refused until it is back"
         ));
     }
     if !head.told.has_settings {

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::bar;
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::clean::{Clean, clean};
+use crate::dashboard::clean::{self, Clean, clean};
 use crate::dashboard::layout::Regions;
 use crate::dashboard::rows::Budget;
 use crate::dashboard::state::{SOON_MS, State, is_spent};
@@ -65,13 +65,21 @@ fn line(state: &State, budget: &Budget, area: Rect, canvas: &mut Canvas<'_>) {
     let used = clean!("{}", format::used_of(told.used, told.limit));
     right(&mut x, 10, &used, Role::Text, canvas);
     let (left, role) = left(budget);
-    let wide = crate::dashboard::clean::width(left.as_str()).max(10);
+    let wide = clean::width(left.as_str()).max(10);
     right(&mut x, wide, &left, role, canvas);
+    let room = end.saturating_sub(x);
     let resets = match told.resets_at {
-        Some(at) => clean!("resets {}", state.zone().due(at, state.now())),
+        Some(at) => {
+            let due = clean!("resets {}", state.zone().due(at, state.now()));
+            if clean::width(due.as_str()) <= room {
+                due
+            } else {
+                clean!("resets {}", state.zone().short(at, state.now()))
+            }
+        }
         None => clean!("never resets"),
     };
-    canvas.put(x, y, end.saturating_sub(x), &resets, Role::Muted);
+    canvas.put(x, y, room, &resets, Role::Muted);
 }
 
 fn left(budget: &Budget) -> (Clean, Role) {

@@ -8,6 +8,7 @@ use super::row::enforcement_word;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::clean::{self, Clean, clean};
 use crate::dashboard::keys::Action;
+use crate::dashboard::layout;
 use crate::dashboard::msg::{Click, Deal};
 use crate::dashboard::rows::{Bottle, Deed, Failure};
 use crate::dashboard::state::{Aim, Dialog, State};
@@ -27,7 +28,7 @@ pub(crate) fn draw(state: &State, dialog: &Dialog, canvas: &mut Canvas<'_>) {
     let mut lines = vec![Said::gap()];
     lines.extend(sentences(state, dialog));
     lines.push(Said::gap());
-    let last = frame::draw(&title, &lines, WIDEST, canvas);
+    let last = frame::draw(&title, &lines, WIDEST, layout::cursor_row(state), canvas);
     let yes = dialog.may_act(&state.fleet).then_some(dialog.deal.word());
     buttons(last, yes, dialog.on_yes, canvas);
 }

@@ -57,14 +57,11 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         _ => Mode::Table,
     };
     let acts = !state.start.read_only && !state.is_stale() && !state.fleet.is_empty();
-    let note = match (
-        state.start.read_only,
-        state.is_stale(),
-        state.greeting.is_some(),
-    ) {
-        (true, _, _) => "   (no acts)",
-        (false, true, true) => "   (no act is sent)",
-        _ => "",
+    let note = match (state.start.read_only, state.is_stale()) {
+        _ if mode == Mode::Bare || state.greeting.is_none() => "",
+        (true, _) => "   (no acts)",
+        (false, true) => "   (no act is sent)",
+        (false, false) => "",
     };
     let width = canvas.area().width;
     let room = width.saturating_sub(clean::width(note));

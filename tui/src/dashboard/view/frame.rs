@@ -26,7 +26,15 @@ impl Said {
 /// Draws a frame of these lines in the middle of the screen; returns its last line, which is free.
 ///
 /// Where there is no room for a frame its lines stand alone; the last one is always kept.
-pub(crate) fn draw(title: &Clean, lines: &[Said], widest: u16, canvas: &mut Canvas<'_>) -> Rect {
+///
+/// It stands below the row it is about, `under`, where it can.
+pub(crate) fn draw(
+    title: &Clean,
+    lines: &[Said],
+    widest: u16,
+    under: Option<u16>,
+    canvas: &mut Canvas<'_>,
+) -> Rect {
     let screen = canvas.area();
     let framed = screen.width >= 40 && screen.height >= 9;
     let width = if framed {
@@ -43,17 +51,17 @@ pub(crate) fn draw(title: &Clean, lines: &[Said], widest: u16, canvas: &mut Canv
         }
     }
     let inner = cells(wrapped.len()).saturating_add(1);
-    let (height, above) = if framed {
-        (inner.saturating_add(3).min(screen.height), 1)
+    let height = if framed {
+        inner.saturating_add(2).min(screen.height)
     } else {
-        (inner.saturating_add(1).min(screen.height), 1)
+        inner.saturating_add(1).min(screen.height)
     };
-    let area = Rect::new(
-        (screen.width - width) / 2,
-        (screen.height - height) / 2,
-        width,
-        height,
-    );
+    let middle = (screen.height - height) / 2;
+    let top = under
+        .map(|row| row + 1)
+        .filter(|below| *below > middle && below + height <= screen.height)
+        .unwrap_or(middle);
+    let area = Rect::new((screen.width - width) / 2, top, width, height);
     canvas.clear(area);
     if framed {
         border(title, area, canvas);
@@ -62,7 +70,7 @@ pub(crate) fn draw(title: &Clean, lines: &[Said], widest: u16, canvas: &mut Canv
     }
     let below = u16::from(framed);
     let last = area.bottom().saturating_sub(1 + below);
-    let first = area.y + above;
+    let first = area.y + 1;
     for (y, (text, role)) in (first..last).zip(&wrapped) {
         canvas.put(area.x + margin, y, inner_width, text, *role);
     }

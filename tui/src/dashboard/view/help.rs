@@ -10,11 +10,12 @@ use crate::dashboard::state::State;
 use crate::dashboard::theme::Role;
 
 /// What the signs mean.
-const LEGEND: [&str; 5] = [
+const LEGEND: [&str; 6] = [
     "● running  ○ idle  ▲ warned  ■ cut off",
-    "» wanted, not yet so  ✗ failed  □ stopped",
-    "· only named as a parent  ▾ ▸ open, folded",
-    "host^ a ceiling: binds from above",
+    "» wanted, not yet so  ✗ failed",
+    "□ stopped  · only named as a parent",
+    "▾ open  ▸ folded  host^ a ceiling",
+    "█ used  ▒ reserved  ▶ over the limit",
     "S sealed  K keyed  A advisory",
 ];
 

@@ -7,6 +7,7 @@ use super::row::rate;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::clean::{Clean, clean};
 use crate::dashboard::keys::Action;
+use crate::dashboard::layout;
 use crate::dashboard::msg::Click;
 use crate::dashboard::rows::Budget;
 use crate::dashboard::state::{RaiseForm, State};
@@ -45,7 +46,7 @@ pub(crate) fn draw(state: &State, form: &RaiseForm, canvas: &mut Canvas<'_>) {
     ));
     lines.push(Said::new(clean!("↑ ↓ double, halve"), Role::Muted));
     lines.push(Said::gap());
-    let last = frame::draw(&title, &lines, WIDEST, canvas);
+    let last = frame::draw(&title, &lines, WIDEST, layout::cursor_row(state), canvas);
     buttons(last, form.amount().is_some(), canvas);
 }
 

@@ -81,6 +81,9 @@ fn counts(state: &State) -> Vec<Clean> {
     let totals = &head.told.totals;
     let rate = format::tokens(totals.rate_per_minute);
     let bottles = bottles(state, totals.bottles);
+    if totals.bottles == 0 && state.table.filter.is_empty() {
+        return vec![clean!("{bottles}")];
+    }
     let by_state: String = [
         (BottleState::Running, "running"),
         (BottleState::Cutoff, "cut off"),

@@ -42,7 +42,7 @@ pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
         )),
         Said::gap(),
     ];
-    let last = frame::draw(&clean!("Another version"), &lines, 66, canvas);
+    let last = frame::draw(&clean!("Another version"), &lines, 66, None, canvas);
     canvas.put(
         last.x,
         last.y,
