@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -202,13 +202,7 @@ impl Loop {
         for effect in effects {
             match effect {
                 Effect::Ask(ask) => self.ask(ask)?,
-                Effect::Reconnect(after) => {
-                    // One that waits already is as good.
-                    if let Err(TrySendError::Disconnected(_)) = self.link.reconnect.try_send(after)
-                    {
-                        return Ok(Next::Leave);
-                    }
-                }
+                Effect::Reconnect(after) => self.link.reconnect(after),
                 Effect::Mouse(on) => term::capture_mouse(on)?,
                 Effect::Redraw => self.redraw()?,
                 Effect::Suspend => {
@@ -231,9 +225,8 @@ impl Loop {
     }
 
     fn ask(&mut self, ask: Ask) -> io::Result<()> {
-        let refused = match self.link.asks.try_send(ask) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Full(ask) | TrySendError::Disconnected(ask)) => ask,
+        let Err(refused) = self.link.ask(ask) else {
+            return Ok(());
         };
         let failure = Failure::Unasked(clean!("too much waits for an answer already"));
         let answer = Msg::Answer(Box::new(refused.failed(failure)));

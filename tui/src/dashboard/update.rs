@@ -7,7 +7,9 @@ mod click;
 mod details;
 mod events;
 mod link;
+mod outcome;
 mod press;
+mod steps;
 mod typing;
 
 use std::time::Duration;

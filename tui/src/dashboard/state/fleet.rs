@@ -169,8 +169,10 @@ impl Fleet {
             told.binding
                 .iter()
                 .min_by_key(|(_, key)| {
-                    self.budget(key)
-                        .map_or(u64::MAX, |b| b.told.left_ms.unwrap_or(u64::MAX))
+                    let left = self.budget(key).and_then(|budget| budget.told.left_ms);
+                    // Among equals the one whose budget is the nearest on its way.
+                    let place = told.path.iter().position(|on| on.budget == **key);
+                    (left.unwrap_or(u64::MAX), place.unwrap_or(usize::MAX))
                 })
                 .map(|(provider, _)| provider)
         })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bb_proto::view::BottleState;
 
+use super::outcome::outcome;
 use crate::dashboard::clean::{Clean, clean};
 use crate::dashboard::msg::{Act, Ask, Deal, Effect, Raise, Target};
 use crate::dashboard::rows::{Bottle, Budget, Deed, Failure};
@@ -268,49 +269,4 @@ pub(crate) fn ask_again(state: &mut State) -> Vec<Effect> {
         state.open.push(open);
     }
     effects
-}
-
-/// Says what was done, or that it was not.
-fn outcome(deal: Deal, what: &Clean, deed: &Deed) -> (Clean, bool) {
-    let streams = match deed.streams_ended {
-        0 => clean!("no stream was open"),
-        1 => clean!("1 stream ended"),
-        many => clean!("{many} streams ended"),
-    };
-    let took = format::took_us(deed.took_us);
-    let note = deed
-        .note
-        .as_ref()
-        .map_or_else(Clean::default, |note| clean!("; {note}"));
-    let reached = deal.reaches(deed.observed);
-    let text = match (reached, deed.changed, deal) {
-        (false, _, _) => clean!("{what}: not reached yet{note}"),
-        (true, false, _) => clean!("{what}: it was so already{note}"),
-        (true, true, Deal::Cutoff) => {
-            clean!("{what}: {streams} in {took}, new calls refused{note}")
-        }
-        (true, true, Deal::Restore) => clean!("{what}: its calls go through again, {took}{note}"),
-        (true, true, Deal::Stop) => clean!("{what}: ended, {streams} in {took}{note}"),
-    };
-    (text, !reached)
-}
-
-impl Deal {
-    /// Returns what the act is called.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Cutoff => "cut off",
-            Self::Restore => "restore",
-            Self::Stop => "stop",
-        }
-    }
-
-    /// Returns whether an observed state is what was wanted.
-    fn reaches(self, observed: BottleState) -> bool {
-        match self {
-            Self::Cutoff => observed != BottleState::Running,
-            Self::Restore => observed == BottleState::Running,
-            Self::Stop => matches!(observed, BottleState::Stopped | BottleState::Failed),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The mouse: what is drawn can be clicked, and does what its key does.
 
-use super::{press, remake};
+use super::{press, remake, steps};
 use crate::dashboard::keys::{self, Mode};
 use crate::dashboard::layout;
 use crate::dashboard::msg::{Click, Effect};
@@ -74,7 +74,7 @@ pub(crate) fn wheel(state: &mut State, down: bool, over: Option<&Click>) {
                 .clamp((cursor + 1).saturating_sub(height), cursor);
         }
         (_, Some(Click::Pane)) => {
-            let last = press::pane_rows(state).saturating_sub(1);
+            let last = steps::pane_rows(state).saturating_sub(1);
             state.pane.scroll = moved(state.pane.scroll, last);
         }
         _ => state.table.scroll(down, NOTCH, height),

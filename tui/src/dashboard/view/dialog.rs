@@ -140,9 +140,13 @@ fn forecast(state: &State, dialog: &Dialog, deed: &Deed) -> Vec<Clean> {
             });
         }
         Deal::Stop => {
-            lines.push(clean!(
-                "It is asked to end, and ended if it does not. Files stay."
-            ));
+            let bottle = state.fleet.bottle(&dialog.target.name);
+            lines.push(match bottle.and_then(|bottle| bottle.told.process) {
+                Some(_) => clean!("It is asked to end, and ended if it does not. Files stay."),
+                None => clean!(
+                    "It has no process of ours: its run ends here, its token is void, its calls are refused."
+                ),
+            });
             if deed.streams_ended > 0 {
                 lines.push(streams);
             }
