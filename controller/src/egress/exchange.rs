@@ -314,7 +314,8 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     });
     match Sending::new(egress.clone(), sent, parts, limits.response_timeout).await {
         Arrived::Answer(response, parts) => {
-            receive(egress, &call, response, parts, asked_usage).await
+            let is_array = wire == Wire::Gemini && facts.stream;
+            receive(egress, &call, response, parts, asked_usage, is_array).await
         }
         Arrived::Failed(error, mut parts) => {
             tracing::info!(call = %parts.call.call, %error, "the provider could not be asked");
@@ -344,12 +345,15 @@ async fn settle_unseen(call: &mut CallInFlight, ending: Ending) {
 }
 
 /// Takes the provider's answer: whole where it is one document, else as it flows.
+///
+/// JSON is one document unless the request asked for an array of chunks (`is_array`).
 async fn receive(
     egress: &Egress,
     call: &Call,
     response: Response<UpstreamBody>,
     mut parts: Parts,
     asked_usage: bool,
+    is_array: bool,
 ) -> Result<Response<ClientBody>, Refused> {
     let limits = egress.limits();
     let (mut head, body) = response.into_parts();
@@ -359,7 +363,7 @@ async fn receive(
         parts.call.void();
         return Ok(Response::from_parts(head, ClientBody::Passed(body)));
     }
-    let is_document = is_document(&head);
+    let is_document = is_document(&head, is_array);
     let Parts {
         call: in_flight,
         cut,
@@ -381,7 +385,7 @@ async fn receive(
 }
 
 /// Returns whether an answer is one document, whose headers wait for its charge.
-fn is_document(head: &http::response::Parts) -> bool {
+fn is_document(head: &http::response::Parts, is_array: bool) -> bool {
     if matches!(
         head.status,
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -393,7 +397,7 @@ fn is_document(head: &http::response::Parts) -> bool {
         .get(header::CONTENT_LENGTH)
         .and_then(|len| len.to_str().ok()?.parse::<usize>().ok())
         .is_some_and(|len| len <= HELD_BYTES_MAX);
-    is_short || framing(&head.headers) == Some(Framing::Json)
+    is_short || (framing(&head.headers) == Some(Framing::Json) && !is_array)
 }
 
 /// Reads a document whole, charges it, and only then shows any of it; one that is too long for
