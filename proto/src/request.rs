@@ -5,7 +5,7 @@
 //! where they aim at bottles, `if` (what the target must still be).
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::budget::{BudgetKey, Cap, ProviderSelector};
@@ -46,9 +46,7 @@ macro_rules! methods {
             pub fn parse(method: &str, params: Option<&RawValue>) -> Result<Self, RpcError> {
                 let text = params.map_or("{}", RawValue::get);
                 match method {
-                    $($name => serde_json::from_str(text).map(Self::$variant).map_err(|error| {
-                        RpcError::new(ErrorCode::InvalidParams, format!("{method}: {error}"))
-                    }),)*
+                    $($name => read_params(method, text).map(Self::$variant),)*
                     _ => Err(RpcError::new(
                         ErrorCode::UnknownMethod,
                         format!("{method:?} is no method of this controller"),
@@ -118,6 +116,19 @@ methods! {
     Shutdown(Shutdown) -> reply::ShuttingDown = "shutdown";
 }
 
+/// Reads parameters by name: their order says nothing.
+fn read_params<T: DeserializeOwned>(method: &str, text: &str) -> Result<T, RpcError> {
+    if !text.starts_with('{') {
+        return Err(RpcError::new(
+            ErrorCode::InvalidParams,
+            format!("{method}: the parameters are no object"),
+        )
+        .with_hint("name them: {\"name\": \"web\"}"));
+    }
+    serde_json::from_str(text)
+        .map_err(|error| RpcError::new(ErrorCode::InvalidParams, format!("{method}: {error}")))
+}
+
 /// What a target must still be for an act to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,14 +183,25 @@ pub struct LaunchBudget {
     pub limit: Tokens,
 }
 
-/// The process a bottle runs as, on this host.
+/// The process a bottle runs as, on this host. It stands in a request and in answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Process {
     /// Its process id, which is also its group's.
     pub pid: u32,
     /// When it started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
     pub start_ticks: u64,
+}
+
+/// Reads a process in a request, where unknown fields are refused.
+fn asked_process<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Process>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        pid: u32,
+        start_ticks: u64,
+    }
+    let asked = Option::<Asked>::deserialize(deserializer)?;
+    Ok(asked.map(|Asked { pid, start_ticks }| Process { pid, start_ticks }))
 }
 
 /// Parameters of `bottle.register`.
@@ -210,7 +232,11 @@ pub struct BottleRegister {
     #[serde(default)]
     pub renew: bool,
     /// The process that `bottle.stop` ends and whose end ends the bottle; absent: none of ours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "asked_process",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub process: Option<Process>,
     /// The same id twice gives the first answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
