@@ -16,10 +16,11 @@ def ask(arguments: argparse.Namespace) -> dict:
     else:
         last = client.models.generate_content(**request)
         text = last.text
+    usage = last.usage_metadata
     return {
         "text": text,
         "stop": last.candidates[0].finish_reason,
-        "usage": last.usage_metadata.model_dump(mode="json", exclude_none=True),
+        "usage": usage and usage.model_dump(mode="json", exclude_none=True),
     }
 
 

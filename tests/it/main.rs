@@ -7,4 +7,5 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod clients;
 mod egress;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bb_proto::reply::ClientEnv;
 use bb_proto::usage::Wire;
 use tokio::process::Command;
 
@@ -96,6 +97,15 @@ impl Client {
         }
     }
 
+    /// Returns the name of the controller's recipe for it.
+    pub fn recipe(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "claude",
+            Self::Codex => "codex",
+            _ => "sdk",
+        }
+    }
+
     /// Returns the script of an SDK.
     fn script(self) -> Option<&'static str> {
         match self {
@@ -130,6 +140,8 @@ pub enum Way {
     BaseUrl(String),
     /// The client believes it talks to the provider itself, through this proxy and its CA.
     Proxy { url: String, ca_file: PathBuf },
+    /// As the controller's recipe for it says, its key too.
+    Recipe(ClientEnv),
 }
 
 /// A client to be run with a prompt.
@@ -164,6 +176,14 @@ impl Prompt {
         }
     }
 
+    /// `client` says hi as a recipe of the controller points it.
+    pub fn by_recipe(client: Client, recipe: ClientEnv) -> Self {
+        Self {
+            way: Way::Recipe(recipe),
+            ..Self::new(client, "", "")
+        }
+    }
+
     /// Runs it to its end, or to the limit.
     pub async fn run(&self) -> anyhow::Result<Run> {
         self.start()?.finish().await
@@ -176,6 +196,7 @@ impl Prompt {
         std::fs::create_dir(&work).context("making a directory to work in")?;
         let mut command = Command::new(self.client.program()?);
         command
+            .args(self.recipe().map_or(&[][..], |recipe| &recipe.args))
             .args(self.own_arguments())
             .args(&self.arguments)
             .arg(&self.text)
@@ -205,13 +226,11 @@ impl Prompt {
                     "--model",
                     "gpt-5",
                 ]);
-                push(&[
-                    "-c",
-                    "analytics.enabled=false",
-                    "-c",
-                    "features.plugins=false",
-                ]);
-                push(&["-c", "check_for_update_on_startup=false"]);
+                if self.recipe().is_none() {
+                    push(&["-c", "analytics.enabled=false"]);
+                    push(&["-c", "features.plugins=false"]);
+                    push(&["-c", "check_for_update_on_startup=false"]);
+                }
                 // The environment's OPENAI_BASE_URL is not looked at.
                 if let Way::BaseUrl(url) = &self.way {
                     push(&["-c", &format!("openai_base_url=\"{url}/v1\"")]);
@@ -229,7 +248,17 @@ impl Prompt {
         arguments
     }
 
-    fn login(&self) -> Vec<(&'static str, String)> {
+    fn recipe(&self) -> Option<&ClientEnv> {
+        match &self.way {
+            Way::Recipe(recipe) => Some(recipe),
+            Way::BaseUrl(_) | Way::Proxy { .. } => None,
+        }
+    }
+
+    fn login(&self) -> Vec<(&str, String)> {
+        if self.recipe().is_some() {
+            return Vec::new();
+        }
         let key = self.key.clone();
         match self.client {
             Client::ClaudeCode => vec![
@@ -244,7 +273,7 @@ impl Prompt {
         }
     }
 
-    fn reach(&self) -> Vec<(&'static str, String)> {
+    fn reach(&self) -> Vec<(&str, String)> {
         match &self.way {
             Way::BaseUrl(url) => {
                 let base = match self.client.wire() {
@@ -254,9 +283,14 @@ impl Prompt {
                     }
                     Wire::Gemini => ("GOOGLE_GEMINI_BASE_URL", url.clone()),
                 };
-                let nowhere = NOWHERE.to_owned();
-                let loopback = "127.0.0.1,localhost".to_owned();
-                vec![base, ("HTTPS_PROXY", nowhere), ("NO_PROXY", loopback)]
+                [vec![base], only_loopback()].concat()
+            }
+            Way::Recipe(recipe) => {
+                let given = recipe.env.iter();
+                given
+                    .map(|(name, value)| (name.as_str(), value.clone()))
+                    .chain(only_loopback())
+                    .collect()
             }
             Way::Proxy { url, ca_file } => {
                 let ca = ca_file.to_string_lossy().into_owned();
@@ -269,6 +303,11 @@ impl Prompt {
             }
         }
     }
+}
+
+fn only_loopback() -> Vec<(&'static str, String)> {
+    let loopback = "127.0.0.1,localhost".to_owned();
+    vec![("HTTPS_PROXY", NOWHERE.to_owned()), ("NO_PROXY", loopback)]
 }
 
 fn package() -> &'static Path {
