@@ -93,7 +93,7 @@ impl Budget {
 pub struct Budgets {
     settings: BTreeMap<BudgetKey, Declared>,
     commands: BTreeMap<BudgetKey, Declared>,
-    launches: BTreeMap<RunId, Vec<Declared>>,
+    launches: BTreeMap<BudgetKey, Declared>,
     raises: BTreeMap<BudgetKey, Vec<Raise>>,
     in_force: BTreeMap<BudgetKey, Budget>,
 }
@@ -111,16 +111,7 @@ impl Budgets {
 
     /// Returns the budgets in force of a scope.
     pub fn of_scope<'a>(&'a self, scope: &Scope) -> impl Iterator<Item = &'a Budget> + use<'a> {
-        let first = BudgetKey {
-            scope: scope.clone(),
-            provider: ProviderSelector::All,
-            window: Window::Total,
-        };
-        let scope = scope.clone();
-        self.in_force
-            .range(first..)
-            .map(|(_, b)| b)
-            .take_while(move |b| b.key().scope == scope)
+        of_scope(&self.in_force, scope).map(|(_, budget)| budget)
     }
 
     /// Returns whether a command set this budget or raised it.
@@ -130,70 +121,88 @@ impl Budgets {
 
     /// Takes the settings' budgets in place of those before.
     pub fn take_settings(&mut self, declared: Vec<Declared>) {
-        self.settings = declared.into_iter().map(|d| (d.key.clone(), d)).collect();
-        self.rebuild();
+        let after = declared.into_iter().map(|d| (d.key.clone(), d)).collect();
+        let before = std::mem::replace(&mut self.settings, after);
+        let keys: Vec<BudgetKey> = self.settings.keys().cloned().collect();
+        for key in before.keys().chain(&keys) {
+            self.refresh(key);
+        }
     }
 
     /// Takes the budgets of a launch; those of the bottle's runs before are no longer in force.
     pub fn take_launch(&mut self, run: RunId, before: Option<RunId>, declared: Vec<Declared>) {
-        if let Some(before) = before {
-            self.forget_launch(before);
+        for gone in before.into_iter().chain([run]) {
+            self.forget_launch(gone);
         }
-        self.launches.insert(run, declared);
-        self.rebuild();
+        for declared in declared {
+            let key = declared.key.clone();
+            self.launches.insert(key.clone(), declared);
+            self.refresh(&key);
+        }
     }
 
     /// Lets a launch's budgets go, with the raises they had.
     pub fn forget_launch(&mut self, run: RunId) {
-        self.launches.remove(&run);
-        self.raises.retain(|key, _| key.scope != Scope::Launch(run));
-        self.rebuild();
+        let scope = Scope::Launch(run);
+        let keys: Vec<BudgetKey> = of_scope(&self.launches, &scope).map(|(k, _)| k.clone()).collect();
+        self.raises.retain(|key, _| key.scope != scope);
+        for key in keys {
+            self.launches.remove(&key);
+            self.refresh(&key);
+        }
     }
 
     /// Sets a budget by command.
     pub fn set(&mut self, declared: Declared) {
-        self.raises.remove(&declared.key);
-        self.commands.insert(declared.key.clone(), declared);
-        self.rebuild();
+        let key = declared.key.clone();
+        self.raises.remove(&key);
+        self.commands.insert(key.clone(), declared);
+        self.refresh(&key);
     }
 
     /// Takes back what commands said of a budget, its raises too.
     pub fn unset(&mut self, key: &BudgetKey) {
         self.commands.remove(key);
         self.raises.remove(key);
-        self.rebuild();
+        self.refresh(key);
     }
 
     /// Raises a budget.
     pub fn raise(&mut self, key: &BudgetKey, raise: Raise) {
         self.raises.entry(key.clone()).or_default().push(raise);
-        self.rebuild();
+        self.refresh(key);
     }
 
-    fn rebuild(&mut self) {
-        let launches = self.launches.values().flatten();
-        let declared = self
-            .settings
-            .values()
-            .chain(launches)
-            .chain(self.commands.values());
-        let mut in_force: BTreeMap<BudgetKey, Budget> = BTreeMap::new();
-        for declared in declared {
-            let hides = in_force
-                .get(&declared.key)
-                .map(|hidden| hidden.declared.source.clone());
-            let raises = self.raises.get(&declared.key).cloned().unwrap_or_default();
-            in_force.insert(
-                declared.key.clone(),
-                Budget {
-                    declared: declared.clone(),
-                    raises,
-                    hides,
-                },
-            );
-        }
-        self.in_force = in_force;
+    /// Puts in force what stands under a key.
+    fn refresh(&mut self, key: &BudgetKey) {
+        let given = self.settings.get(key).or_else(|| self.launches.get(key));
+        let ordered = self.commands.get(key);
+        let Some(declared) = ordered.or(given) else {
+            self.in_force.remove(key);
+            return;
+        };
+        let hidden = given.filter(|_| ordered.is_some());
+        let budget = Budget {
+            declared: declared.clone(),
+            raises: self.raises.get(key).cloned().unwrap_or_default(),
+            hides: hidden.map(|hidden| hidden.source.clone()),
+        };
+        self.in_force.insert(key.clone(), budget);
     }
+}
+
+fn of_scope<'a, T>(
+    budgets: &'a BTreeMap<BudgetKey, T>,
+    scope: &Scope,
+) -> impl Iterator<Item = (&'a BudgetKey, &'a T)> + use<'a, T> {
+    let first = BudgetKey {
+        scope: scope.clone(),
+        provider: ProviderSelector::All,
+        window: Window::Total,
+    };
+    let scope = scope.clone();
+    let from = budgets.range(first..);
+    from.take_while(move |(key, _)| key.scope == scope)
 }
 
 /// Returns the budget that `launch` gives a run of `bottle`.

@@ -40,7 +40,7 @@ struct Learned {
 /// Learns what calls use, a model at a time.
 #[derive(Debug, Default)]
 pub struct Estimator {
-    models: HashMap<(ProviderKey, String), Learned>,
+    models: HashMap<ProviderKey, HashMap<String, Learned>>,
 }
 
 impl Estimator {
@@ -54,7 +54,7 @@ impl Estimator {
         output_max: Option<u64>,
         choices: u32,
     ) -> Estimate {
-        let learned = self.models.get(&(provider.clone(), model.to_owned()));
+        let learned = self.models.get(provider).and_then(|of| of.get(model));
         let per_token = learned
             .map_or(INPUT_BYTES_PER_TOKEN_COLD, |l| l.bytes_per_token)
             .max(1);
@@ -88,17 +88,14 @@ impl Estimator {
                 .max(1),
             output,
         };
-        let key = (provider.clone(), model.to_owned());
-        if self.models.len() >= MODELS_MAX && !self.models.contains_key(&key) {
-            return;
+        let known: usize = self.models.values().map(HashMap::len).sum();
+        let models = self.models.entry(provider.clone()).or_default();
+        if let Some(learned) = models.get_mut(model) {
+            learned.bytes_per_token = towards(learned.bytes_per_token, seen.bytes_per_token).max(1);
+            learned.output = towards(learned.output, seen.output);
+        } else if known < MODELS_MAX {
+            models.insert(model.to_owned(), seen);
         }
-        self.models
-            .entry(key)
-            .and_modify(|known| {
-                known.bytes_per_token = towards(known.bytes_per_token, seen.bytes_per_token).max(1);
-                known.output = towards(known.output, seen.output);
-            })
-            .or_insert(seen);
     }
 }
 

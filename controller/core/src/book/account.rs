@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use bb_proto::budget::ProviderSelector;
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 
 use crate::budget::Path;
@@ -82,6 +82,10 @@ pub const RECENT_BUCKETS: usize = 20;
 /// The length of one of them.
 const BUCKET_MS: i64 = 30_000;
 
+/// How long an account counts as moving after its last charge: until no bucket has any of it, and
+/// one more minute for clients to see that.
+const MOVES_MS: u64 = 11 * 60_000;
+
 /// Charges of the last ten minutes, by half minute.
 #[derive(Debug, Clone, Default)]
 struct Recent {
@@ -142,22 +146,26 @@ pub struct Sum {
     pub aside: Aside,
 }
 
+/// An account, by provider.
+#[derive(Debug, Default)]
+struct OfAccount {
+    cells: BTreeMap<ProviderKey, Cell>,
+    moves_until: Timestamp,
+}
+
 /// All accounts.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    cells: HashMap<Account, BTreeMap<ProviderKey, Cell>>,
+    of: HashMap<Account, OfAccount>,
+    moves_until: Timestamp,
     dirty: BTreeSet<(Account, ProviderKey)>,
 }
 
 impl Accounts {
     /// Puts back a balance that was kept.
     pub fn restore(&mut self, account: Account, provider: ProviderKey, balance: Balance) {
-        self.cells
-            .entry(account)
-            .or_default()
-            .entry(provider)
-            .or_default()
-            .balance = balance;
+        let of_account = self.of.entry(account).or_default();
+        of_account.cells.entry(provider).or_default().balance = balance;
     }
 
     /// Takes the balances that changed since the last time.
@@ -175,15 +183,12 @@ impl Accounts {
     }
 
     fn cell(&self, account: &Account, provider: &ProviderKey) -> Option<&Cell> {
-        self.cells.get(account)?.get(provider)
+        self.of.get(account)?.cells.get(provider)
     }
 
     fn cell_mut(&mut self, account: &Account, provider: &ProviderKey) -> &mut Cell {
-        if !self.cells.contains_key(account) {
-            self.cells.insert(account.clone(), BTreeMap::new());
-        }
-        let of_account = self.cells.entry(account.clone()).or_default();
-        of_account.entry(provider.clone()).or_default()
+        let of_account = self.of.entry(account.clone()).or_default();
+        of_account.cells.entry(provider.clone()).or_default()
     }
 
     fn selected<'a>(
@@ -191,8 +196,9 @@ impl Accounts {
         account: &Account,
         selector: &'a ProviderSelector,
     ) -> impl Iterator<Item = &'a Cell> {
-        let cells = self.cells.get(account).into_iter().flatten();
-        cells
+        let of_account = self.of.get(account).into_iter();
+        of_account
+            .flat_map(|of_account| &of_account.cells)
             .filter(move |(provider, _)| selector.matches(provider))
             .map(|(_, cell)| cell)
     }
@@ -253,7 +259,22 @@ impl Accounts {
         tokens: Tokens,
         now: Timestamp,
     ) {
-        self.cell_mut(account, provider).recent.add(tokens, now);
+        let of_account = self.of.entry(account.clone()).or_default();
+        let cell = of_account.cells.entry(provider.clone()).or_default();
+        cell.recent.add(tokens, now);
+        of_account.moves_until = now.plus(Millis(MOVES_MS));
+        self.moves_until = self.moves_until.max(of_account.moves_until);
+    }
+
+    /// Returns whether an account's rate changes by itself as time goes.
+    pub fn moves(&self, account: &Account, now: Timestamp) -> bool {
+        let of_account = self.of.get(account);
+        of_account.is_some_and(|of_account| of_account.moves_until > now)
+    }
+
+    /// Returns whether any account's rate changes by itself as time goes.
+    pub fn any_moves(&self, now: Timestamp) -> bool {
+        self.moves_until > now
     }
 
     /// Returns the charges of the last 20 half minutes, oldest first, the current one last.
@@ -276,7 +297,7 @@ impl Accounts {
 
     /// Forgets an account that nothing can be charged to any more.
     pub fn forget(&mut self, account: &Account) {
-        self.cells.remove(account);
+        self.of.remove(account);
         self.dirty.retain(|(dirty, _)| dirty != account);
     }
 }

@@ -1,9 +1,9 @@
 //! Calls that wait for room: first come first served within a bottle, fair between bottles.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bb_proto::budget::BudgetKey;
-use bb_proto::ids::{BottleName, CallId, ProviderKey};
+use bb_proto::ids::{BottleName, CallId};
 use bb_proto::time::Timestamp;
 
 use super::reserve::Ask;
@@ -16,6 +16,13 @@ pub(super) struct Waiter {
     /// The budgets that bind it: a later call of its bottle that one of them binds is behind it.
     pub(super) binding: Vec<BudgetKey>,
     pub(super) deadline: Timestamp,
+}
+
+impl Waiter {
+    /// Returns whether one of these budgets binds it.
+    fn is_bound_by<'a>(&self, mut keys: impl Iterator<Item = &'a BudgetKey>) -> bool {
+        keys.any(|key| self.binding.contains(key))
+    }
 }
 
 /// The waiting calls of all bottles.
@@ -50,23 +57,23 @@ impl WaitQueue {
     /// Returns whether a call of a bottle that these budgets bind is behind another of that bottle.
     pub(super) fn is_behind(&self, bottle: &BottleName, binding: &[&Budget]) -> bool {
         let mut before = self.of.get(bottle).into_iter().flatten();
-        before.any(|waiter| binding.iter().any(|b| waiter.binding.contains(b.key())))
+        before.any(|waiter| waiter.is_bound_by(binding.iter().map(|budget| budget.key())))
     }
 
     /// Returns the calls of a bottle that are behind no other, in the order they came.
     pub(super) fn first_of(&self, bottle: &BottleName) -> Vec<CallId> {
-        let mut held: BTreeSet<&BudgetKey> = BTreeSet::new();
-        let mut providers: BTreeSet<&ProviderKey> = BTreeSet::new();
+        let mut looked: Vec<&Waiter> = Vec::new();
         let mut first = Vec::new();
         for waiter in self.of.get(bottle).into_iter().flatten() {
             // The same budgets bind all calls of a bottle to one provider.
-            if !providers.insert(&waiter.ask.provider) && !waiter.binding.is_empty() {
+            let provider = &waiter.ask.provider;
+            if !waiter.binding.is_empty() && looked.iter().any(|w| w.ask.provider == *provider) {
                 continue;
             }
-            if waiter.binding.iter().all(|key| !held.contains(key)) {
+            if !looked.iter().any(|w| w.is_bound_by(waiter.binding.iter())) {
                 first.push(waiter.ask.call);
             }
-            held.extend(&waiter.binding);
+            looked.push(waiter);
         }
         first
     }
@@ -78,13 +85,12 @@ impl WaitQueue {
 
     /// Returns the bottles that wait, beginning after the one that was served last.
     pub(super) fn turn(&self) -> Vec<BottleName> {
-        let names: Vec<BottleName> = self.of.keys().cloned().collect();
-        let start = self
-            .served_last
-            .as_ref()
-            .map_or(0, |last| names.partition_point(|n| n <= last));
-        let (before, after) = names.split_at(start.min(names.len()));
-        after.iter().chain(before).cloned().collect()
+        let mut names: Vec<BottleName> = self.of.keys().cloned().collect();
+        if let Some(last) = &self.served_last {
+            let after = names.partition_point(|name| name <= last);
+            names.rotate_left(after);
+        }
+        names
     }
 
     pub(super) fn get(&self, bottle: &BottleName, call: CallId) -> Option<&Waiter> {

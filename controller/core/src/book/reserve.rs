@@ -183,15 +183,19 @@ impl Book {
     }
 
     /// Looks again at the calls that wait, one of each bottle in turn, until none fits.
+    ///
+    /// Room only shrinks while it is given away, so a bottle of which none fits is done.
     pub(super) fn admit_waiting(&mut self, now: Timestamp) {
+        if self.queue.is_empty() {
+            return;
+        }
         self.bind_waiting();
-        let mut served = !self.queue.is_empty();
-        while served {
-            served = false;
-            for bottle in self.queue.turn() {
-                let calls = self.queue.first_of(&bottle);
-                served |= calls.into_iter().any(|call| self.serve(&bottle, call, now));
-            }
+        let mut bottles = self.queue.turn();
+        while !bottles.is_empty() {
+            bottles.retain(|bottle| {
+                let calls = self.queue.first_of(bottle);
+                calls.into_iter().any(|call| self.serve(bottle, call, now))
+            });
         }
     }
 

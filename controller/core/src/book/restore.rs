@@ -117,8 +117,10 @@ impl Book {
             Entry::BottleRemoved { name, run } => {
                 self.bottles.remove(name);
                 self.budgets.forget_launch(*run);
-                self.accounts.forget(&Account::Launch(*run));
-                self.accounts.forget(&Account::BottleRun(*run));
+                for account in [Account::Launch(*run), Account::BottleRun(*run)] {
+                    self.accounts.forget(&account);
+                    self.account_gone(&account);
+                }
                 self.last_call.remove(name);
                 self.refused.remove(name);
                 self.forget_run(name, *run);

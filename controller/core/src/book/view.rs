@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope};
+use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope, Window};
 use bb_proto::ids::{BottleName, ProviderKey};
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
@@ -102,6 +102,10 @@ impl Book {
         }
     }
 
+    pub(super) fn account_gone(&mut self, account: &Account) {
+        self.revisions.accounts.remove(account);
+    }
+
     pub(super) fn bottle_gone(&mut self, name: &BottleName) {
         self.touch_all();
         self.revisions.bottles.remove(name);
@@ -128,15 +132,15 @@ impl Book {
         own.max(self.revisions.structure)
     }
 
-    fn row_revision(&self, name: &BottleName) -> u64 {
+    fn row_moved(&self, name: &BottleName, since: u64, now: Timestamp) -> bool {
         let account = Account::Bottle(name.clone());
         let charged = self.revisions.accounts.get(&account).copied().unwrap_or(0);
-        self.bottle_revision(name).max(charged)
+        self.bottle_revision(name).max(charged) > since || self.accounts.moves(&account, now)
     }
 
     /// Returns what changed after `since`, or everything where that cannot be said.
     ///
-    /// A row whose rate is not zero counts as changed: it changes by itself as time goes.
+    /// A row with a charge of the last minutes counts as changed: its rate is of this moment.
     pub fn changes(&self, since: Option<u64>, now: Timestamp) -> Changes {
         let told = since.filter(|since| {
             *since >= self.revisions.first
@@ -152,18 +156,21 @@ impl Book {
                 bottles_gone: Vec::new(),
             };
         };
+        if since == self.revisions.current && !self.accounts.any_moves(now) {
+            return Changes::default();
+        }
         let moved = |account: &Account| {
             let revision = self.revisions.accounts.get(account).copied().unwrap_or(0);
-            revision > since || self.is_warm(account, now)
+            revision > since || self.accounts.moves(account, now)
         };
         let budgets = self.budgets.iter().filter(|budget| {
             self.account_of(budget.key())
                 .is_some_and(|account| moved(&account))
         });
         let known = self.bottles.iter().map(|bottle| bottle.name.clone());
-        let rows = known.chain(self.bottles.declared()).filter(|name| {
-            self.row_revision(name) > since || self.is_warm(&Account::Bottle(name.clone()), now)
-        });
+        let rows = known
+            .chain(self.bottles.declared())
+            .filter(|name| self.row_moved(name, since, now));
         let gone = self
             .revisions
             .gone
@@ -177,11 +184,6 @@ impl Book {
             bottles: rows.map(|name| self.bottle_view(&name, now)).collect(),
             bottles_gone: gone.map(|(_, name)| name.clone()).collect(),
         }
-    }
-
-    fn is_warm(&self, account: &Account, now: Timestamp) -> bool {
-        let recent = self.accounts.recent(account, &ProviderSelector::All, now);
-        recent.iter().any(|tokens| *tokens > 0)
     }
 
     /// Returns all budgets, as clients see them.
@@ -216,13 +218,12 @@ impl Book {
         let rate = self.rate_of(key, now);
         let left_ms = left_ms(limit.minus(used), rate);
         let declared = &budget.declared;
-        let from = match &key.scope {
-            Scope::Launch(run) => self.bottles.iter().find(|b| b.run == *run),
-            Scope::Bottle(name) if key.window == bb_proto::budget::Window::Run => {
-                self.bottles.get(name)
-            }
+        let launched = match (&declared.source, &key.scope, key.window) {
+            (Source::Launch { bottle }, _, _) => Some(bottle),
+            (_, Scope::Bottle(name), Window::Run) => Some(name),
             _ => None,
         };
+        let from = launched.and_then(|name| self.bottles.get(name));
         view::Budget {
             id: key.clone(),
             scope: key.scope.clone(),
@@ -380,49 +381,33 @@ impl Book {
         let mut next = BTreeMap::new();
         let mut roles: Vec<PathBudget> = Vec::new();
         for provider in providers {
+            let of_provider = path.roles(&self.budgets, provider);
             let mut urgent = Vec::new();
-            for (budget, role) in path.roles(&self.budgets, provider) {
+            for (budget, role) in &of_provider {
                 let key = budget.key();
                 if matches!(role, PathRole::Binds | PathRole::Ceiling) {
-                    urgent.push((self.urgency(budget, now), key.clone()));
+                    urgent.push((self.urgency(budget, now), key));
                 }
                 match roles.iter_mut().find(|known| known.budget == *key) {
-                    Some(known) if strength(role) > strength(known.role) => known.role = role,
+                    Some(known) if strength(*role) > strength(known.role) => known.role = *role,
                     Some(_) => {}
                     None => roles.push(PathBudget {
                         budget: key.clone(),
-                        role,
+                        role: *role,
                     }),
                 }
             }
             urgent.sort();
-            let mut urgent = urgent.into_iter();
-            if let Some((_, first)) = urgent.next() {
-                let following = urgent.next().map(|(_, key)| key);
-                let following = following.or_else(|| self.governs_after(path, provider, &first));
+            let mut urgent = urgent.into_iter().map(|(_, key)| key);
+            if let Some(first) = urgent.next() {
+                let following = urgent.next().or_else(|| hard_besides(&of_provider, first));
                 if let Some(following) = following {
-                    next.insert(provider.clone(), following);
+                    next.insert(provider.clone(), following.clone());
                 }
-                binding.insert(provider.clone(), first);
+                binding.insert(provider.clone(), first.clone());
             }
         }
         (binding, next, roles)
-    }
-
-    /// Returns the next hard budget on the path, that governs when `first` is unset.
-    fn governs_after(
-        &self,
-        path: &Path,
-        provider: &ProviderKey,
-        first: &BudgetKey,
-    ) -> Option<BudgetKey> {
-        let roles = path.roles(&self.budgets, provider);
-        let hard = roles
-            .iter()
-            .filter(|(budget, _)| budget.declared.cap == Cap::Hard);
-        hard.map(|(budget, _)| budget.key())
-            .find(|key| *key != first)
-            .cloned()
     }
 
     /// Returns what sorts budgets by how soon they are spent: time left, then tokens left.
@@ -459,6 +444,15 @@ impl Book {
             orders_open,
         }
     }
+}
+
+/// Returns the next hard budget on the path, that governs when `first` is unset.
+fn hard_besides<'a>(roles: &[(&'a Budget, PathRole)], first: &BudgetKey) -> Option<&'a BudgetKey> {
+    let hard = roles
+        .iter()
+        .filter(|(budget, _)| budget.declared.cap == Cap::Hard);
+    hard.map(|(budget, _)| budget.key())
+        .find(|key| *key != first)
 }
 
 fn strength(role: PathRole) -> u8 {

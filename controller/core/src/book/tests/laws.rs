@@ -24,7 +24,7 @@ use crate::budget::Budget;
 const STEPS: u32 = 120_000;
 const STEPS_A_CASE: usize = 150;
 /// How often a book is put together again from what was written, and a client asks.
-const LOOK_EVERY: usize = 10;
+const LOOK_EVERY: usize = 25;
 
 #[test]
 fn the_laws_hold_after_any_command() {
@@ -118,6 +118,12 @@ impl Court {
                         call.expect("open").flowed = open.flowed;
                     }
                     self.play("recover");
+                }
+                "idle" => {
+                    for _ in 0..20 {
+                        self.client.ask(&self.stage);
+                        self.play("wait 40");
+                    }
                 }
                 _ => {
                     if let Some(command) = self.concrete(command) {
