@@ -39,7 +39,7 @@ use theme::{Depth, Look, Theme};
 #[derive(Debug, Parser)]
 #[command(name = "bb-dash", version)]
 struct Args {
-    /// The controller's home directory [default: `$BB_HOME`, else ~/.bot-bottle]
+    /// The controller's home directory; else the variable `BB_HOME`, else ~/.bot-bottle
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Show everything, order nothing
@@ -48,7 +48,7 @@ struct Args {
     /// Draw with ASCII only
     #[arg(long)]
     ascii: bool,
-    /// Choose the colours [default: by the terminal's background, else dark]
+    /// Choose the colours; else by the terminal's background, else dark
     #[arg(long, value_name = "THEME")]
     theme: Option<Theme>,
     /// Leave the mouse to the terminal

@@ -81,7 +81,8 @@ fn bold(role: Role) -> Ink {
     Ink { role, bold: true }
 }
 
-fn border(title: &Clean, area: Rect, canvas: &mut Canvas<'_>) {
+/// Draws a frame with its title.
+pub(crate) fn border(title: &Clean, area: Rect, canvas: &mut Canvas<'_>) {
     let (left, right) = (area.x, area.right() - 1);
     let (top, bottom) = (area.y, area.bottom() - 1);
     canvas.rule(left, top, area.width, '─', Role::Accent);

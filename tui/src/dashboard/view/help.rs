@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use super::frame;
 use crate::dashboard::canvas::Canvas;
 use crate::dashboard::clean::{self, Clean, clean};
 use crate::dashboard::keys::BINDINGS;
@@ -11,7 +12,7 @@ use crate::dashboard::theme::Role;
 
 /// What the signs mean.
 const LEGEND: [&str; 6] = [
-    "● running  ○ idle  ▲ warned  ■ cut off",
+    "● running ○ idle ▲ warned ■ cut off",
     "» wanted, not yet so  ✗ failed",
     "□ stopped  · only named as a parent",
     "▾ open  ▸ folded  host^ a ceiling",
@@ -37,8 +38,8 @@ fn entries(state: &State) -> Vec<(Clean, Clean)> {
 pub(crate) fn draw(state: &State, scroll: u16, canvas: &mut Canvas<'_>) {
     let screen = canvas.area();
     let entries = entries(state);
-    let columns: u16 = if screen.width >= 76 { 2 } else { 1 };
-    let width = screen.width.min(columns * 40 - 2);
+    let columns: u16 = if screen.width >= 80 { 2 } else { 1 };
+    let width = screen.width.min(columns * 40);
     let lines = cells(entries.len().div_ceil(usize::from(columns)));
     let height = screen.height.min(lines + 2);
     let area = Rect::new(
@@ -48,33 +49,21 @@ pub(crate) fn draw(state: &State, scroll: u16, canvas: &mut Canvas<'_>) {
         height,
     );
     canvas.clear(area);
-    canvas.rule(area.x, area.y, width, '─', Role::Accent);
-    let title = " Help: Esc closes it ";
-    canvas.put(
-        area.x + 2,
-        area.y,
-        width.saturating_sub(3),
-        title,
-        Role::Text,
-    );
-    canvas.rule(
-        area.x,
-        area.bottom().saturating_sub(1),
-        width,
-        '─',
-        Role::Accent,
-    );
+    if area.width < 4 || area.height < 2 {
+        return;
+    }
+    frame::border(&clean!("Help: Esc closes it"), area, canvas);
     let inner = height.saturating_sub(2);
     let scroll = scroll.min(lines.saturating_sub(inner));
-    let column_width = width / columns;
+    let column_width = (width - 2) / columns;
     for (at, (key, does)) in (0..).zip(&entries) {
         let (column, line) = (at / lines, at % lines);
         let Some(line) = line.checked_sub(scroll).filter(|line| *line < inner) else {
             continue;
         };
-        let x = area.x + column * column_width + 1;
+        let x = area.x + column * column_width + 2;
         let y = area.y + 1 + line;
-        let end = (area.x + (column + 1) * column_width).min(area.right());
+        let end = area.x + 1 + (column + 1) * column_width;
         let room = |from: u16| end.saturating_sub(from);
         if key.is_empty() {
             canvas.put(x, y, room(x), does, Role::Muted);
