@@ -25,23 +25,28 @@ mod judge;
 mod open;
 mod queue;
 mod refusals;
+mod register;
 mod reserve;
 mod resolve;
 mod restore;
+mod revisions;
 mod view;
 
 pub use account::{Account, Accounts, Balance};
-pub use bottles::{Acted, Order, Registration};
+pub use bottles::{Acted, Order};
 pub use budgets::BudgetActed;
 pub use entry::{CallFacts, Entry, Reservation, Settlement};
+pub use register::Registration;
 pub use reserve::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use resolve::{Outcome, Resolved};
 pub use restore::{OpenCall, Saved};
+pub use revisions::Changes;
 
 use judge::Exhausted;
 use open::OpenCalls;
 use queue::WaitQueue;
 use refusals::Refused;
+use revisions::Revisions;
 
 /// What the settings say to the book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +135,7 @@ pub struct Book {
     refused: Refused,
     last_call: HashMap<BottleName, (ProviderKey, String)>,
     settled: resolve::SettledCalls,
-    revisions: view::Revisions,
+    revisions: Revisions,
     next_event: u64,
     outbox: Outbox,
 }
