@@ -186,7 +186,7 @@ impl Look {
     /// Returns the style of a tick that stands in a bar's filled part.
     pub(crate) fn tick_in(self, fill: Role) -> Style {
         match self.depth {
-            Depth::None => self.style(Role::Text),
+            Depth::None => self.track(),
             Depth::Sixteen => self.style(fill).add_modifier(Modifier::REVERSED),
             depth => Style::new()
                 .fg(self.theme.palette().bg.at(depth))
