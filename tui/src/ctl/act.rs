@@ -42,11 +42,12 @@ impl Act {
         connection: &mut Connection,
         output: Output,
     ) -> Outcome {
-        if matches!(self, Self::Stop | Self::Remove) && !targets.dry_run && !yes {
+        let asks = matches!(self, Self::Stop | Self::Remove) && !targets.dry_run && !yes;
+        if asks && Output::can_ask() {
             let would = self.call(targets, true, connection)?;
             let what: Vec<String> = would.targets.iter().map(|t| self.line(t, true)).collect();
-            if !Output::confirm(yes, &format!("{}; go on?", what.join("; ")))? {
-                return Err(Failure::new(Exit::FAILED, "declined", "nothing was done"));
+            if !Output::confirm(&format!("{}; go on?", what.join("; ")))? {
+                return Err(Failure::declined());
             }
         }
         let acted = self.call(targets, targets.dry_run, connection)?;

@@ -74,6 +74,11 @@ impl Failure {
         Self::new(Exit::USAGE, "usage", message)
     }
 
+    /// The operator was asked, and did not want it.
+    pub(super) fn declined() -> Self {
+        Self::new(Exit::FAILED, "declined", "nothing was done")
+    }
+
     #[must_use]
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Told(told) = &mut self {

@@ -127,11 +127,13 @@ impl Output {
         told.exit
     }
 
-    /// Asks before something that cannot be taken back; only where somebody is there to ask.
-    pub(super) fn confirm(yes: bool, question: &str) -> Result<bool, Failure> {
-        if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Ok(true);
-        }
+    /// Returns whether somebody is there to ask.
+    pub(super) fn can_ask() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks before something that cannot be taken back.
+    pub(super) fn confirm(question: &str) -> Result<bool, Failure> {
         eprint(&format!("{} [y/N] ", text::clean(question)));
         let mut answer = String::new();
         io::stdin()

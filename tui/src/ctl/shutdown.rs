@@ -36,17 +36,21 @@ impl Shutdown {
         output: Output,
     ) -> Outcome {
         let pid = connection.hello().pid;
-        let would = connection.call(&request::Shutdown { dry_run: true })?;
-        let calls = words::count(would.in_flight, "call");
         if self.dry_run {
-            output.show(&would, |_| {
+            let would = connection.call(&request::Shutdown { dry_run: true })?;
+            output.show(&would, |would| {
+                let calls = words::count(would.in_flight, "call");
                 format!("would end the controller (pid {pid}): {calls} in flight")
             })?;
             return Ok(Exit::DONE);
         }
-        let question = format!("end the controller (pid {pid}), {calls} in flight?");
-        if !Output::confirm(yes, &question)? {
-            return Err(Failure::new(Exit::FAILED, "declined", "nothing was done"));
+        if !yes && Output::can_ask() {
+            let would = connection.call(&request::Shutdown { dry_run: true })?;
+            let calls = words::count(would.in_flight, "call");
+            let question = format!("end the controller (pid {pid}), {calls} in flight?");
+            if !Output::confirm(&question)? {
+                return Err(Failure::declined());
+            }
         }
         let ending = connection.call(&request::Shutdown { dry_run: false })?;
         drop(connection);

@@ -281,5 +281,5 @@ fn a_shutdown_waits_until_nobody_answers() {
     the controller (pid $PID) has ended
     exit: 0
     ");
-    assert_eq!(controller.calls().len(), 3);
+    assert_eq!(controller.calls().len(), 2);
 }

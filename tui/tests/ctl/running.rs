@@ -1,5 +1,6 @@
 //! `bb-ctl run`: names, environment, arguments, exit codes, what the controller is told.
 
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
@@ -343,6 +344,21 @@ fn a_child_that_was_never_released_never_runs() {
         (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())
     });
     assert!(!ran.exists());
+}
+
+#[test]
+fn a_child_whose_keeper_is_gone_before_it_looks_ends_at_once() {
+    let session = Session::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let inherited = nix::unistd::dup(&reader).expect("a descriptor");
+    drop(writer);
+    let mut child = session
+        .command()
+        .args(["__become", &inherited.as_raw_fd().to_string(), "true"])
+        .spawn()
+        .expect("bb-ctl can be run");
+    let ended = wait_for("its end", || child.try_wait().expect("a child"));
+    assert_eq!(ended.code(), Some(125));
 }
 
 #[test]

@@ -140,13 +140,21 @@ pub(crate) fn executable() -> &'static Path {
 }
 
 /// Looks until the condition holds; fails the test with `what` where it never does.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_or_say(|| what.to_owned(), look)
+}
+
+/// Looks until the condition holds; where it never does, fails the test with how it is then.
+pub(crate) fn wait_or_say<T>(
+    say: impl FnOnce() -> String,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < LIMIT, "it never came: {what}");
+        assert!(begun.elapsed() < LIMIT, "it never came: {}", say());
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

@@ -1,9 +1,11 @@
 //! `bb-ctl run` where no controller answers: it starts one, or says why it could not.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
 
+use bb_proto::home::Home;
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -90,18 +92,33 @@ fn a_controller_that_does_not_start_is_reported_with_the_last_it_said() {
 }
 
 #[test]
-fn where_another_one_was_faster_that_one_is_used() {
+fn where_another_one_was_faster_that_one_is_used_as_soon_as_it_answers() {
     let session = Session::new();
     let started = controller(&session, "echo 'error: another one runs' >&2; exit 1");
     let home = session.home();
+    let socket = Home::new(&home).socket();
+    std::fs::create_dir_all(socket.parent().expect("a directory")).expect("the directory");
     let answering = thread::spawn(move || {
-        wait_for_file(&started);
+        let said = wait_for_file(&started);
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let pid = said.split(' ').next().expect("a pid");
+        let has_ended = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        };
+        // The other one takes connections before it answers, until after ours has ended.
+        let mut tries_after = 0;
+        while tries_after < 3 {
+            drop(listener.accept().expect("a try"));
+            tries_after += u32::from(has_ended());
+        }
+        std::fs::remove_file(&socket).expect("the socket");
         Controller::start(&home, script(&[]))
     });
     let output = run(&session);
-    answering.join().expect("a controller");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n");
     assert!(output.status.success());
+    answering.join().expect("a controller");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! `bb-ctl run` in a terminal: keys, jobs, modes, sizes, as if it were not there.
 
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::controller::Controller;
 use crate::running::session;
-use crate::session::{Session, wait_for, wait_for_file};
+use crate::session::{Session, wait_for, wait_for_file, wait_or_say};
 use crate::tmux::Tmux;
 
 const BASH: &str = "bash --norc --noprofile";
@@ -22,9 +27,20 @@ fn state(pid: &str) -> Option<(String, String)> {
     Some(((*fields.first()?).to_owned(), (*fields.get(5)?).to_owned()))
 }
 
+/// Returns the process above one.
+fn parent(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let (_, rest) = stat.rsplit_once(") ").expect("fields");
+    rest.split(' ').nth(1).expect("a parent").to_owned()
+}
+
+fn signal(pid: &str, signal: Signal) {
+    kill(Pid::from_raw(pid.parse().expect("a pid")), signal).expect("a process");
+}
+
 fn wait_for_state(pid: &str, letters: &str) {
-    wait_for(
-        &format!("process {pid} in {letters}, is {:?}", state(pid)),
+    wait_or_say(
+        || format!("process {pid} in {letters}, is {:?}", state(pid)),
         || state(pid).filter(|(letter, _)| letters.contains(letter.as_str())),
     );
 }
@@ -178,6 +194,81 @@ fn where_no_shell_could_continue_it_ctrl_z_stops_nothing() {
 }
 
 #[test]
+fn a_shell_that_took_the_terminal_back_keeps_it() {
+    let Some((session, _controller, tmux)) = open(BASH) else {
+        return;
+    };
+    let (run, pid) = cat(&session);
+    tmux.line(&run);
+    let pid = wait_for_file(&pid).trim().to_owned();
+    wait_for("the command in the foreground", || {
+        state(&pid).filter(|(_, front)| *front == pid)
+    });
+    let keeper = parent(&pid);
+    signal(&keeper, Signal::SIGSTOP);
+    tmux.wait_for_text("Stopped");
+    signal(&pid, Signal::SIGKILL);
+    wait_for_state(&pid, "Z");
+    // A mode of the shell's own, which tidying up after the command would take away.
+    tmux.line("printf '\\033[?1000h'; bg; wait");
+    tmux.wait_for_text("Exit 137");
+    tmux.line("echo shell-works");
+    tmux.wait_for_line("shell-works");
+    tmux.wait_for_value("#{mouse_any_flag}", "1");
+}
+
+#[test]
+fn a_stop_by_somebody_else_in_the_background_is_not_ours() {
+    let Some((session, _controller, tmux)) = open(BASH) else {
+        return;
+    };
+    let pid = session.path("pid");
+    session.looping("job", &format!("echo $$ > {}", pid.display()), "");
+    tmux.line("bb-ctl run --name web job &");
+    let pid = wait_for_file(&pid).trim().to_owned();
+    let keeper = parent(&pid);
+    signal(&pid, Signal::SIGSTOP);
+    wait_for_state(&pid, "T");
+    signal(&pid, Signal::SIGCONT);
+    wait_for_state(&pid, "RS");
+    signal(&keeper, Signal::SIGTERM);
+    tmux.wait_for_text("ended by SIGTERM");
+    assert!(!tmux.screen().contains("Stopped"), "{}", tmux.screen());
+}
+
+#[test]
+fn the_modes_of_the_command_come_back_with_it() {
+    let Some((session, _controller, tmux)) = open("dash -i") else {
+        return;
+    };
+    let pid = session.path("pid");
+    session.looping(
+        "job",
+        &format!("stty -echo -icrnl; echo $$ > {}", pid.display()),
+        "",
+    );
+    tmux.line("bb-ctl run --name web job");
+    let pid = wait_for_file(&pid).trim().to_owned();
+    let modes = || {
+        let output = Command::new("stty")
+            .args(["-a", "-F", &tmux.device()])
+            .output();
+        String::from_utf8_lossy(&output.expect("stty").stdout).into_owned()
+    };
+    assert!(modes().contains(" -icrnl"), "{}", modes());
+    tmux.type_in("", &["C-z"]);
+    wait_for_state(&pid, "T");
+    wait_for("the shell's modes", || {
+        modes().contains(" icrnl").then_some(())
+    });
+    tmux.line("fg");
+    wait_for_state(&pid, "RS");
+    wait_for("the command's modes", || {
+        modes().contains(" -icrnl").then_some(())
+    });
+}
+
+#[test]
 fn a_killed_full_screen_program_leaves_the_terminal_as_it_was() {
     // A shell without an editor of its own, which would hide what is wrong.
     let Some((session, _controller, tmux)) = open("dash -i") else {
@@ -196,8 +287,7 @@ fn a_killed_full_screen_program_leaves_the_terminal_as_it_was() {
     let pid = wait_for_file(&pid).trim().to_owned();
     tmux.wait_for_text("FULL");
     tmux.wait_for_value("#{alternate_on}#{cursor_flag}#{mouse_any_flag}", "101");
-    let process = nix::unistd::Pid::from_raw(pid.parse().expect("a pid"));
-    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL).expect("a process");
+    signal(&pid, Signal::SIGKILL);
     tmux.wait_for_line("rc=137");
     tmux.wait_for_value("#{alternate_on}#{cursor_flag}#{mouse_any_flag}", "010");
     tmux.line("stty -a | tr ' ' '\\n' | grep -x -e icanon -e echo -e '-icanon' -e '-echo'");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::session::{Session, executable, wait_for};
+use crate::session::{Session, executable, wait_or_say};
 
 /// A terminal with a program in it.
 #[derive(Debug)]
@@ -59,25 +59,29 @@ impl Tmux {
 
     /// Waits until the screen has a line that is exactly this.
     pub(crate) fn wait_for_line(&self, line: &str) {
-        wait_for(&format!("{line:?} on\n{}", self.screen()), || {
-            self.screen()
-                .lines()
-                .any(|shown| shown == line)
-                .then_some(())
-        });
+        wait_or_say(
+            || format!("{line:?} on\n{}", self.screen()),
+            || {
+                self.screen()
+                    .lines()
+                    .any(|shown| shown == line)
+                    .then_some(())
+            },
+        );
     }
 
     /// Waits until the screen has this text anywhere.
     pub(crate) fn wait_for_text(&self, text: &str) {
-        wait_for(&format!("{text:?} on\n{}", self.screen()), || {
-            self.screen().contains(text).then_some(())
-        });
+        wait_or_say(
+            || format!("{text:?} on\n{}", self.screen()),
+            || self.screen().contains(text).then_some(()),
+        );
     }
 
     /// Waits until a value of tmux's own is this.
     pub(crate) fn wait_for_value(&self, format: &str, value: &str) {
-        wait_for(
-            &format!("{format} = {value}, is {}", self.value(format)),
+        wait_or_say(
+            || format!("{format} = {value}, is {}", self.value(format)),
             || (self.value(format) == value).then_some(()),
         );
     }
@@ -86,6 +90,11 @@ impl Tmux {
         self.call(&["display-message", "-p", format])
             .trim()
             .to_owned()
+    }
+
+    /// Returns the terminal's device.
+    pub(crate) fn device(&self) -> String {
+        self.value("#{pane_tty}")
     }
 
     /// Returns what is on the screen.

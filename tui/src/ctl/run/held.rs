@@ -6,15 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use bb_proto::request::Process;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -133,13 +131,8 @@ fn become_command(pipe: &OsString, command: &[OsString]) -> Exit {
 }
 
 fn read_plan(inherited: RawFd) -> io::Result<Plan> {
-    // Opened anew, since nothing else makes a file of a bare number without unsafe code; without
-    // blocking, since the other end may be gone already, and an open would wait for another.
-    let mut pipe = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(format!("/proc/self/fd/{inherited}"))?;
-    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty()))?;
+    // Opened anew, since nothing else makes a file of a bare number without unsafe code.
+    let mut pipe = File::open(format!("/proc/self/fd/{inherited}"))?;
     nix::unistd::close(inherited)?;
     let mut plan = Vec::new();
     pipe.read_to_end(&mut plan)?;

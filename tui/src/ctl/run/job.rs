@@ -85,9 +85,7 @@ pub(super) fn see_through(held: Held, plan: &Plan) -> Result<Ended, Failure> {
         terminal: Terminal::open(held.pid()),
         stopped: false,
     };
-    if let Some(terminal) = job.terminal.as_mut().filter(|terminal| terminal.wanted) {
-        terminal.lend();
-    }
+    job.lend_if_input();
     if held.release(plan).is_err() {
         // It died before it was told anything; the wait below says of what.
         job.pass_on(Signal::SIGKILL);
@@ -99,7 +97,7 @@ pub(super) fn see_through(held: Held, plan: &Plan) -> Result<Ended, Failure> {
         match signals.wait().map_err(lost)? {
             Signal::SIGCHLD => {}
             Signal::SIGCONT => job.woken(),
-            signal => job.signalled(signal),
+            signal => job.pass_on(signal),
         }
     }
 }
@@ -116,7 +114,7 @@ impl Job {
     /// Looks what became of the child; returns how it ended, if it has.
     fn look(&mut self) -> nix::Result<Option<Ended>> {
         loop {
-            let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
+            let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
             match waitpid(self.child, Some(flags))? {
                 WaitStatus::StillAlive => return Ok(None),
                 WaitStatus::Exited(_, code) => {
@@ -132,7 +130,6 @@ impl Job {
                     return Ok(Some(Ended::BySignal(signal)));
                 }
                 WaitStatus::Stopped(_, signal) => self.child_stopped(signal),
-                WaitStatus::Continued(_) => self.stopped = false,
                 _ => {}
             }
         }
@@ -145,13 +142,12 @@ impl Job {
             return;
         };
         if matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU) {
-            terminal.wanted = true;
             if terminal.is_ours() {
                 terminal.lend();
                 self.continue_child();
                 return;
             }
-        } else if signal == Signal::SIGSTOP && !terminal.is_lent() {
+        } else if signal == Signal::SIGSTOP && !terminal.is_the_childs() {
             return;
         }
         terminal.take_back();
@@ -168,22 +164,14 @@ impl Job {
 
     /// We were continued: the child gets the terminal where we have it, and goes on.
     fn woken(&mut self) {
-        if let Some(terminal) = &mut self.terminal {
-            terminal.look_again();
-            if terminal.wanted {
-                terminal.lend();
-            }
-        }
+        self.lend_if_input();
         if self.stopped {
             self.continue_child();
         }
     }
 
-    /// We got what is meant for the child. A key may tell that a shell has put us in front, which
-    /// it tells no running job: then the next one is the child's.
-    fn signalled(&mut self, signal: Signal) {
-        self.pass_on(signal);
-        if let Some(terminal) = self.terminal.as_mut().filter(|terminal| terminal.wanted) {
+    fn lend_if_input(&mut self) {
+        if let Some(terminal) = self.terminal.as_mut().filter(|terminal| terminal.is_input) {
             terminal.lend();
         }
     }

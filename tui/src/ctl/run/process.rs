@@ -1,6 +1,9 @@
 //! What the system says of a process.
 
 use std::io;
+use std::os::unix::process::parent_id;
+
+use nix::unistd::Pid;
 
 /// Reads when a process started: field 22 of its `stat`, in clock ticks since boot.
 pub(super) fn start_ticks(pid: u32) -> io::Result<u64> {
@@ -14,6 +17,24 @@ pub(super) fn start_ticks(pid: u32) -> io::Result<u64> {
 pub(super) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !matches!(field(&stat, 3), Some("Z" | "X") | None))
+}
+
+/// Returns whether a process group is that of one of our ancestors.
+pub(super) fn is_group_of_an_ancestor(group: Pid) -> bool {
+    let group = group.to_string();
+    let mut pid = parent_id();
+    while pid != 0 {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            return false;
+        };
+        if field(&stat, 5) == Some(&group) {
+            return true;
+        }
+        pid = field(&stat, 4)
+            .and_then(|parent| parent.parse().ok())
+            .unwrap_or(0);
+    }
+    false
 }
 
 /// Returns a field of `stat` from the third on, counted from one as `proc(5)` does.
@@ -40,6 +61,13 @@ mod tests {
         assert_eq!(field("42 (sh) S 1", 22), None);
         assert_eq!(field("", 3), None);
         assert!(start_ticks(std::process::id()).expect("our own") > 0);
+    }
+
+    #[test]
+    fn the_groups_of_those_above_us_are_known_and_those_below_are_not() {
+        let parent = nix::unistd::getpgid(Some(nix::unistd::getppid())).expect("a group");
+        assert!(is_group_of_an_ancestor(parent));
+        assert!(!is_group_of_an_ancestor(Pid::from_raw(i32::MAX)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
+use super::process;
 use crate::ctl::output;
 
 /// The terminal that controls us, and what is to be known for lending it.
@@ -19,13 +20,12 @@ pub(super) struct Terminal {
     file: File,
     ours: Pid,
     child: Pid,
-    /// As they were when it was lent.
+    /// As they were when it was lent; nothing where it is not.
     modes: Option<Termios>,
     /// As the child had them when it stopped.
     child_modes: Option<Termios>,
-    lent: bool,
-    /// Whether the child reads from it, and so gets it whenever it is ours to lend.
-    pub(super) wanted: bool,
+    /// Whether it is the child's standard input, and so is lent without being asked for.
+    pub(super) is_input: bool,
 }
 
 impl Terminal {
@@ -42,8 +42,7 @@ impl Terminal {
             child,
             modes: None,
             child_modes: None,
-            lent: false,
-            wanted: std::io::stdin().is_terminal(),
+            is_input: std::io::stdin().is_terminal(),
         })
     }
 
@@ -52,14 +51,9 @@ impl Terminal {
         tcgetpgrp(&self.file) == Ok(self.ours)
     }
 
-    /// Returns whether the child's group has it from us.
-    pub(super) fn is_lent(&self) -> bool {
-        self.lent
-    }
-
-    /// Looks again who has it, after we were stopped and a shell may have moved it.
-    pub(super) fn look_again(&mut self) {
-        self.lent = tcgetpgrp(&self.file) == Ok(self.child);
+    /// Returns whether the child's group is in the foreground.
+    pub(super) fn is_the_childs(&self) -> bool {
+        tcgetpgrp(&self.file) == Ok(self.child)
     }
 
     /// Puts the child's group into the foreground, if it is ours to do.
@@ -71,32 +65,36 @@ impl Terminal {
         if let Some(modes) = &self.child_modes {
             self.set_modes(modes);
         }
-        self.lent = self.set_foreground(self.child);
+        self.set_foreground(self.child);
     }
 
-    /// Takes it back, with the modes it had, if the child has it from us.
-    pub(super) fn take_back(&mut self) {
-        if !std::mem::take(&mut self.lent) {
-            return;
+    /// Takes it back, with the modes it had, unless a shell has done so before us.
+    ///
+    /// Returns whether it came from the child or one of the child's own jobs.
+    pub(super) fn take_back(&mut self) -> bool {
+        let (Some(modes), Ok(front)) = (self.modes.take(), tcgetpgrp(&self.file)) else {
+            return false;
+        };
+        if front == self.ours || process::is_group_of_an_ancestor(front) {
+            return false;
         }
         self.child_modes = tcgetattr(&self.file).ok();
         self.set_foreground(self.ours);
-        if let Some(modes) = &self.modes {
-            self.set_modes(modes);
-        }
+        self.set_modes(&modes);
+        true
     }
 
     /// Takes it back from a child that had no time to tidy up.
     pub(super) fn take_back_tidied(&mut self) {
-        if self.lent {
-            self.take_back();
+        if self.take_back() {
             // A terminal that cannot be written to shows nothing to tidy either.
             output::terminal_modes_off(&mut self.file).ok();
         }
     }
 
-    fn set_foreground(&self, group: Pid) -> bool {
-        without_ttou(|| tcsetpgrp(&self.file, group)).is_ok()
+    fn set_foreground(&self, group: Pid) {
+        // A terminal that is gone has no foreground.
+        without_ttou(|| tcsetpgrp(&self.file, group)).ok();
     }
 
     fn set_modes(&self, modes: &Termios) {
