@@ -235,7 +235,8 @@ impl State {
             (Link::Down { .. }, _) => Some(whole_second),
             _ => None,
         };
-        let looks = self.table.unsettled.then_some(self.table.look_at);
+        let may_look = self.table.unsettled && self.overlay.is_none();
+        let looks = may_look.then_some(self.table.look_at);
         [
             bold_ends,
             said_ends,

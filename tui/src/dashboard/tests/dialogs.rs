@@ -213,6 +213,8 @@ fn the_order_waits_while_a_question_is_open() {
             .position(|line| line.name.as_str() == "review-pr-4812")
     };
     assert_eq!(line_of(&state), Some(1));
+    let wake = state.next_wake().expect("an age to write");
+    assert!(wake > state.at, "waiting for the answer costs nothing");
     press(&mut state, KeyCode::Esc);
     fixture::pass(&mut state, 5);
     assert_eq!(line_of(&state), Some(2));
