@@ -17,6 +17,8 @@ use super::mailbox::{Answer, Letter};
 use super::{Closed, NotAdmitted, Outside};
 use crate::store::{Group, Store, StoreError};
 
+/// The write-ahead log is looked at each time so many entries were written.
+const TIDY_AFTER: u32 = 512;
 /// How often a closed ledger is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -44,6 +46,8 @@ pub(super) struct Owner {
     /// What could not be written yet.
     unwritten: Group,
     closed: bool,
+    /// Entries written since the write-ahead log was looked at.
+    untidy: u32,
 }
 
 impl std::fmt::Debug for Owner {
@@ -72,6 +76,7 @@ impl Owner {
             waiting: HashMap::new(),
             unwritten: Group::default(),
             closed: false,
+            untidy: 0,
         }
     }
 
@@ -134,9 +139,10 @@ impl Owner {
 
     /// Folds the write-ahead log back where it grew long; nobody waits for it.
     pub(super) fn tidy(&mut self, outside: &Outside) {
-        if self.closed {
+        if self.closed || self.untidy < TIDY_AFTER {
             return;
         }
+        self.untidy = 0;
         if let Err(error) = self.store.checkpoint_if_long() {
             let now = self.clock.now();
             self.close(&error, now, outside);
@@ -263,6 +269,7 @@ impl Owner {
     /// Lets go of what was written, and tells the watchers.
     fn publish(&mut self, outside: &Outside) {
         for (_, entry) in std::mem::take(&mut self.unwritten).entries {
+            self.untidy += 1;
             if let Entry::Happened(event) = entry {
                 // No watcher is no fault.
                 drop(outside.events.send(event));
