@@ -36,6 +36,9 @@ use connection::Connection;
 use exit::{Exit, Outcome};
 use output::Output;
 
+/// Over the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Meter and limit what coding agents spend, and stop them without their help
 ///
 /// Speaks with the controller (bb-controller) of a home directory over its socket. Exit codes: 0
@@ -52,13 +55,13 @@ use output::Output;
 #[command(subcommand_required = true, arg_required_else_help = false)]
 struct Cli {
     /// The controller's home directory [default: `BB_HOME`, else ~/.bot-bottle]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     home: Option<PathBuf>,
     /// Print JSON: one object, or one object a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// Do not ask, where it would ask
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     yes: bool,
     #[command(subcommand)]
     command: Command,

@@ -11,9 +11,9 @@ use super::shell;
 /// The recipe for programs that are written with a provider's library.
 pub(super) const CLIENT_DEFAULT: &str = "sdk";
 
-/// Print the environment that points a client at the proxy, with the bottle's token in it
+/// Print the environment that points a client at the proxy
 ///
-/// Take it into a shell with `eval "$(bb-ctl env NAME --client claude)"`. A client that ignores
+/// The bottle's token is in it. Take it into a shell with `eval "$(bb-ctl env NAME --client claude)"`. A client that ignores
 /// the environment needs arguments too: they are printed as a comment.
 #[derive(Debug, clap::Args)]
 pub(super) struct Env {

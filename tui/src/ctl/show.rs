@@ -14,7 +14,10 @@ use super::table::{self, Column};
 use super::words;
 use crate::format::{self, text};
 
-/// Show all that is known of a bottle: its state, what is closed and by whom, its budgets
+/// Show all that is known of a bottle
+///
+/// Its run and command, what is closed and by whom, what binds it now and what would next, and
+/// every budget on its path.
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The bottle

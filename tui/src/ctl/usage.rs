@@ -31,7 +31,7 @@ pub(super) struct Usage {
     /// Only this provider's
     #[arg(long, value_name = "PROVIDER")]
     provider: Option<ProviderKey>,
-    /// Only calls that ended within this time, such as 90m, 2h or 7days
+    /// Only calls that ended within this time, such as 90m, 2h or 7d
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     since: Option<Duration>,
     /// The most rows, at most 1000; the total counts all

@@ -3,7 +3,7 @@
 use bb_proto::budget::{BudgetKey, Cap, KeyError, Window};
 use bb_proto::reply::BudgetChanged;
 use bb_proto::request::{BudgetRaise, BudgetSet, BudgetUnset};
-use bb_proto::units::Tokens;
+use bb_proto::units::{Tokens, TokensError};
 
 use super::key::{self, PartialKey};
 use crate::ctl::connection::Connection;
@@ -23,9 +23,15 @@ use crate::format;
                             bb-ctl budget set [OPTIONS] SCOPE/PROVIDER[/WINDOW] LIMIT"
 )]
 pub(in crate::ctl) struct Set {
-    /// The budget, by its scope and provider or by its key, and its limit
-    #[arg(required = true, num_args = 2..=3, value_name = "SCOPE PROVIDER LIMIT")]
-    what: Vec<String>,
+    /// Whose tokens, or which budget: SCOPE/PROVIDER or SCOPE/PROVIDER/WINDOW
+    #[arg(value_name = "SCOPE")]
+    scope: String,
+    /// Which provider's; after a whole budget, its limit
+    #[arg(value_name = "PROVIDER")]
+    provider: String,
+    /// How many tokens
+    #[arg(value_name = "LIMIT")]
+    limit: Option<String>,
     /// Over which time it counts: total (never resets) or run (this run of a bottle)
     #[arg(long, value_name = "WINDOW")]
     window: Option<Window>,
@@ -84,7 +90,12 @@ impl Set {
         open: impl FnOnce() -> Result<Connection, Failure>,
         output: Output,
     ) -> Outcome {
-        let (budget, limit) = budget_and_limit(&self.what, self.window)?;
+        let (budget, limit) = budget_and_limit(
+            &self.scope,
+            &self.provider,
+            self.limit.as_deref(),
+            self.window,
+        )?;
         let changed = open()?.call(&BudgetSet {
             budget: budget.clone(),
             limit,
@@ -155,43 +166,38 @@ impl Raise {
 
 /// Reads `SCOPE PROVIDER LIMIT` or `KEY LIMIT`.
 fn budget_and_limit(
-    what: &[String],
+    first: &str,
+    second: &str,
+    third: Option<&str>,
     window: Option<Window>,
 ) -> Result<(BudgetKey, Tokens), Failure> {
     let usage = |error: KeyError| Failure::usage(error.to_string());
-    let (key, limit) = match what {
-        [key, limit] => {
-            let partial: PartialKey = key.parse().map_err(usage)?;
-            let key = partial.complete(window).map_err(usage)?.ok_or_else(|| {
-                Failure::usage(format!("{key} names no provider"))
-                    .with_hint(format!("bb-ctl budget set {key} all {limit}"))
-            })?;
-            (key, limit)
-        }
-        [scope, provider, limit] => {
-            let scope = key::scope(scope).map_err(usage)?;
-            let provider = provider
-                .parse()
-                .map_err(|error| usage(KeyError::Name(error)))?;
-            let window = window.unwrap_or(Window::Total);
-            (
-                BudgetKey::new(scope, provider, window).map_err(usage)?,
-                limit,
-            )
-        }
-        _ => return Err(Failure::usage("write SCOPE PROVIDER LIMIT or KEY LIMIT")),
+    let (key, limit) = if let Some(limit) = third {
+        let scope = key::scope(first).map_err(usage)?;
+        let provider = second
+            .parse()
+            .map_err(|error| usage(KeyError::Name(error)))?;
+        let window = window.unwrap_or(Window::Total);
+        (BudgetKey::new(scope, provider, window), limit)
+    } else {
+        let partial: PartialKey = first.parse().map_err(usage)?;
+        let Some(key) = partial.complete(window).map_err(usage)? else {
+            return Err(Failure::usage(format!("{first} names no provider"))
+                .with_hint(format!("bb-ctl budget set {first} all {second}")));
+        };
+        (Ok(key), second)
     };
     let limit = limit
         .parse()
-        .map_err(|error: bb_proto::units::TokensError| Failure::usage(error.to_string()))?;
-    Ok((key, limit))
+        .map_err(|error: TokensError| Failure::usage(error.to_string()))?;
+    Ok((key.map_err(usage)?, limit))
 }
 
 fn tokens_to_add(text: &str) -> Result<Tokens, String> {
     text.strip_prefix('+')
         .unwrap_or(text)
         .parse()
-        .map_err(|error: bb_proto::units::TokensError| error.to_string())
+        .map_err(|error: TokensError| error.to_string())
 }
 
 /// Says what a change did, or would do.
@@ -226,8 +232,8 @@ mod tests {
     use super::*;
 
     fn read(what: &[&str], window: Option<Window>) -> Result<(String, u64), String> {
-        let what: Vec<String> = what.iter().map(|word| (*word).to_owned()).collect();
-        match budget_and_limit(&what, window) {
+        let third = what.get(2).copied();
+        match budget_and_limit(what[0], what[1], third, window) {
             Ok((key, limit)) => Ok((key.to_string(), limit.0)),
             Err(Failure::Told(told)) => Err(told.message),
             Err(Failure::ReaderGone) => Err("gone".to_owned()),
