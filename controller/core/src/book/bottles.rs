@@ -273,7 +273,7 @@ impl Book {
         }
         if expect
             .revision
-            .is_some_and(|revision| self.bottle_revision(name) > revision)
+            .is_some_and(|revision| self.record_revision(name) > revision)
         {
             return Err(RpcError::new(
                 ErrorCode::Conflict,

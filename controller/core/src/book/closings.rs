@@ -150,6 +150,14 @@ impl Book {
         self.happened(event);
     }
 
+    /// Returns since when a budget closes any way.
+    pub(super) fn closed_since(&self, key: &BudgetKey) -> Option<Timestamp> {
+        let closings = self.bottles.iter().flat_map(|bottle| &bottle.closings);
+        let by_key =
+            closings.filter(|closing| matches!(&closing.by, ClosedBy::Budget(by) if by == key));
+        by_key.map(|closing| closing.since).min()
+    }
+
     /// Returns the bottles that budgets close.
     fn closed_by_budgets(&self) -> Vec<Bottle> {
         let closed = |bottle: &&Bottle| bottle.closings.iter().any(|c| c.by != ClosedBy::Operator);

@@ -86,7 +86,9 @@ impl Book {
             let spent = budget.declared.cap == Cap::Hard && used >= budget.limit();
             self.warned.insert(key.clone(), reached);
             if spent {
-                self.exhausted.insert(key, Exhausted::since(now));
+                let closed = self.closed_since(&key);
+                let since = closed.unwrap_or(now);
+                self.exhausted.insert(key, Exhausted::since(since));
             }
         }
     }
@@ -180,7 +182,7 @@ impl Book {
             self.touch_all();
         }
         self.bottles.put(bottle.clone());
-        self.touch_bottle(&bottle.name);
+        self.touch_record(&bottle.name);
     }
 
     /// Forgets what budgets said of a run that is over.

@@ -22,6 +22,8 @@ pub(super) struct Revisions {
     /// What many rows show of one budget: its warnings, and that it is exhausted.
     shared: u64,
     bottles: HashMap<BottleName, u64>,
+    /// When each bottle's record changed: its run, state and closings, not what it counts.
+    records: HashMap<BottleName, u64>,
     accounts: HashMap<Account, u64>,
     gone: VecDeque<(u64, BottleName)>,
 }
@@ -83,6 +85,18 @@ impl Book {
         self.revisions.bottles.insert(name.clone(), revision);
     }
 
+    pub(super) fn touch_record(&mut self, name: &BottleName) {
+        self.touch_bottle(name);
+        let revision = self.revisions.current;
+        self.revisions.records.insert(name.clone(), revision);
+    }
+
+    /// Returns the revision at which a bottle's record changed last.
+    pub(super) fn record_revision(&self, name: &BottleName) -> u64 {
+        let known = self.revisions.records.get(name);
+        known.copied().unwrap_or(self.revisions.first)
+    }
+
     pub(super) fn touch_call(&mut self, facts: &CallFacts) {
         let revision = self.next_revision();
         for account in &facts.accounts {
@@ -102,6 +116,7 @@ impl Book {
     pub(super) fn bottle_gone(&mut self, name: &BottleName) {
         self.touch_all();
         self.revisions.bottles.remove(name);
+        self.revisions.records.remove(name);
         self.revisions
             .gone
             .push_back((self.revisions.current, name.clone()));
@@ -115,20 +130,13 @@ impl Book {
         self.revisions.structure
     }
 
-    pub(super) fn bottle_revision(&self, name: &BottleName) -> u64 {
-        let own = self
-            .revisions
-            .bottles
-            .get(name)
-            .copied()
-            .unwrap_or(self.revisions.first);
-        own.max(self.revisions.structure)
-    }
-
     fn row_moved(&self, name: &BottleName, since: u64, now: Timestamp) -> bool {
         let account = Account::Bottle(name.clone());
-        let charged = self.revisions.accounts.get(&account).copied().unwrap_or(0);
-        self.bottle_revision(name).max(charged) > since || self.accounts.moves(&account, now)
+        let own = self.revisions.bottles.get(name);
+        let of_account = self.revisions.accounts.get(&account);
+        own.max(of_account)
+            .is_some_and(|revision| *revision > since)
+            || self.accounts.moves(&account, now)
     }
 
     /// Returns what changed after `since`, or everything where that cannot be said.

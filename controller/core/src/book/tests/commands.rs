@@ -74,6 +74,6 @@ pub(super) fn command() -> impl Strategy<Value = String> {
         6 => (select(&KEYS[..]), 1_u64..60).prop_map(|(key, by)| format!("raise {key} {by}")),
         2 => (bottle(), 1_u64..60).prop_map(|(b, by)| format!("raise launch:{b}/claude {by}")),
         3 => select(&SETTINGS[..]).prop_map(str::to_owned),
-        1 => word(&["crash", "crash", "idle"]).prop_map(str::to_owned),
+        1 => word(&["crash", "crash", "crash", "crash", "idle"]).prop_map(str::to_owned),
     ]
 }

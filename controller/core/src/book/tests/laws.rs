@@ -21,10 +21,10 @@ use crate::book::{Account, Ask, CutReason, Effect, Entry};
 use crate::budget::Budget;
 
 /// How many commands are run in all.
-const STEPS: u32 = 120_000;
+const STEPS: u32 = 105_000;
 const STEPS_A_CASE: usize = 150;
 /// How often a book is put together again from what was written, and a client asks.
-const LOOK_EVERY: usize = 25;
+const LOOK_EVERY: usize = 50;
 
 #[test]
 fn the_laws_hold_after_any_command() {
@@ -120,9 +120,9 @@ impl Court {
                     self.play("recover");
                 }
                 "idle" => {
-                    for _ in 0..20 {
+                    for _ in 0..13 {
                         self.client.ask(&self.stage);
-                        self.play("wait 40");
+                        self.play("wait 55");
                     }
                 }
                 _ => {

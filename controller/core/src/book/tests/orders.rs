@@ -91,6 +91,9 @@ fn an_order_is_for_the_run_and_the_revision_that_were_seen() {
         reserve 1 web claude 1+1
         settle 1 1+1
         cutoff web revision=-1     => done; web closed: operator
+        reserve 2 web claude 1+1   => 2 refused operator; web refusals noted: 1
+        launch ops
+        restore web revision=-3    => done; web open: operator
         stop api run=1             => conflict
         remove api run=9           => conflict
         cutoff nobody              => not_found

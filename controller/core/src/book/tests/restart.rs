@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bb_proto::budget::ProviderSelector;
 use bb_proto::ids::ProviderKey;
+use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 
 use super::args::parse;
@@ -150,6 +151,28 @@ fn what_was_open_at_a_crash_may_spend_a_budget() {
                                    => api closed: claude by host/claude
         reserve 3 api claude 1+1   => 3 refused by host/claude 100/100; api refusals noted: 1
         ",
+    );
+}
+
+#[test]
+fn a_budget_is_spent_since_it_first_closed_a_way_also_after_a_restart() {
+    let mut stage = Stage::default();
+    for line in [
+        "settings host/claude 100",
+        "launch web",
+        "reserve 1 web claude 50+50",
+        "wait 20",
+        "settle 1 50+50",
+        "wait 20",
+        "restart",
+    ] {
+        stage.run(line);
+    }
+    let key = parse("host/claude/total");
+    let budget = stage.book.budget_view_of(&key, stage.now);
+    assert_eq!(
+        budget.and_then(|budget| budget.exhausted_since),
+        Some(Timestamp(20_000))
     );
 }
 
