@@ -101,3 +101,14 @@ fn the_most_urgent_is_named_on_every_screen_that_has_room_for_a_name() {
         assert!(drawn.contains("812"), "{width}x{height}\n{drawn}");
     }
 }
+
+#[test]
+fn a_question_in_a_tiny_window_shows_both_its_keys() {
+    let mut state = fixture::drawn(fixture::start(16, 4));
+    type_keys(&mut state, "x");
+    let drawn = picture(&state);
+    assert!(
+        drawn.contains("y cut off") && drawn.contains("n no"),
+        "{drawn}"
+    );
+}

@@ -179,11 +179,20 @@ pub(crate) fn buttons(
     on_yes: bool,
     canvas: &mut Canvas<'_>,
 ) {
-    let yes_text = yes.map(|word| clean!("[ y  {word} ]"));
-    let no_text = if yes.is_some() {
-        clean!("[ n  cancel ]")
-    } else {
-        clean!("[ n  close ]")
+    // Where both do not fit in brackets, their keys and words alone do.
+    let narrow = area.width < 34;
+    let yes_text = yes.map(|word| {
+        if narrow {
+            clean!("y {word}")
+        } else {
+            clean!("[ y  {word} ]")
+        }
+    });
+    let no_text = match (yes.is_some(), narrow) {
+        (true, false) => clean!("[ n  cancel ]"),
+        (true, true) => clean!("n no"),
+        (false, false) => clean!("[ n  close ]"),
+        (false, true) => clean!("n close"),
     };
     let on_yes = on_yes && yes.is_some();
     let width = |text: &Clean| clean::width(text.as_str());
@@ -191,7 +200,7 @@ pub(crate) fn buttons(
     let gap = if area.width >= yes_width + width(&no_text) + 6 {
         5
     } else {
-        0
+        1
     };
     let all = yes_width + gap + width(&no_text) + 1;
     let mut x = area.x + area.width.saturating_sub(all) / 2;
