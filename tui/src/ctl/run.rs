@@ -147,11 +147,7 @@ impl Run {
                 parents: self.launch.parents(),
                 provider: self.launch.provider.clone(),
                 budgets: self.launch.budgets.clone(),
-                command: self
-                    .command
-                    .iter()
-                    .map(|word| word.to_string_lossy().into_owned())
-                    .collect(),
+                command: naming::for_people(&self.command),
                 client: Some(client.clone()),
                 renew: false,
                 process: Some(process),

@@ -239,6 +239,26 @@ fn the_launch_is_registered_as_it_was_asked_for_with_the_commands_own_process() 
 }
 
 #[test]
+fn a_command_with_more_to_say_than_a_line_holds_still_runs() {
+    let (session, controller) = session(&[]);
+    let long = "x".repeat(120_000);
+    let output = session
+        .command()
+        .args(["run", "--name", "web", "--", "sh", "-c", "echo $#-${#12}"])
+        .args(["sh"])
+        .args(vec![&long; 12])
+        .output()
+        .expect("bb-ctl can be run");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "12-120000\n");
+    let told: usize = registrations(&controller)[0]
+        .command
+        .iter()
+        .map(String::len)
+        .sum();
+    assert!(told < 5_000, "{told}");
+}
+
+#[test]
 fn what_is_no_command_ends_as_it_does_in_a_shell_and_makes_no_bottle() {
     let (session, controller) = session(&[]);
     let text = session.path("text");

@@ -1,6 +1,6 @@
-//! Names for bottles that were given none.
+//! What a bottle and its command are called.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use bb_proto::ids::{BottleName, NAME_BYTES_MAX};
@@ -9,6 +9,10 @@ use bb_proto::ids::{BottleName, NAME_BYTES_MAX};
 const NUMBER_BYTES: usize = 5;
 /// Where a command's name has nothing that a bottle's name may have.
 const FALLBACK: &str = "bottle";
+
+/// How much of a command is told: a prompt among its arguments may be longer than a line of the
+/// socket.
+const COMMAND_BYTES_MAX: usize = 4096;
 
 /// The part of the name that the numbers follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +62,44 @@ impl Stem {
     }
 }
 
+/// Returns the beginning of a command, for people to know it by.
+pub(super) fn for_people(command: &[OsString]) -> Vec<String> {
+    let mut left = COMMAND_BYTES_MAX;
+    let mut words = Vec::new();
+    for word in command {
+        let mut word = word.to_string_lossy().into_owned();
+        let whole = word.len() < left;
+        if !whole {
+            word.truncate(word.floor_char_boundary(left));
+            word.push('…');
+        }
+        left = left.saturating_sub(word.len() + 1);
+        words.push(word);
+        if !whole {
+            break;
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_command_the_beginning_is_told() {
+        let command = |words: &[&str]| -> Vec<OsString> {
+            words.iter().map(|word| OsString::from(*word)).collect()
+        };
+        assert_eq!(for_people(&command(&["a", "b c", ""])), ["a", "b c", ""]);
+        let long = "日".repeat(9_000);
+        let told = for_people(&command(&["claude", "-p", &long, "last"]));
+        assert_eq!(told.len(), 3);
+        let bytes: usize = told.iter().map(String::len).sum();
+        assert!((4_000..=4_100).contains(&bytes), "{bytes}");
+        assert!(told[2].ends_with("日…"));
+        assert!(for_people(&command(&["x"; 9_000])).len() < 4_000);
+    }
 
     #[test]
     fn a_bottle_is_named_after_its_command_and_numbered_from_two() {
