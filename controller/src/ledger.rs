@@ -191,14 +191,15 @@ impl LedgerHandle {
     }
 
     /// Tells what has flowed of an open call. It is not answered.
-    pub fn flowed(&self, call: CallId, known: Known) {
+    ///
+    /// One that is `urgent` is read at once: the call has used more than was set aside for it, so
+    /// that it may cross a limit. Any other is read soon.
+    pub fn flowed(&self, call: CallId, known: Known, urgent: bool) {
+        let letter = Letter::Flowed { call, known };
+        let mailbox = &self.shared.mailbox;
+        let left = if urgent { mailbox.try_send(letter) } else { mailbox.leave(letter) };
         // A full mailbox loses a mark, never a charge: the settlement says all of it again.
-        if self
-            .shared
-            .mailbox
-            .try_send(Letter::Flowed { call, known })
-            .is_err()
-        {
+        if left.is_err() {
             tracing::debug!(%call, "a mark was left out: the ledger is busy");
         }
     }
@@ -311,11 +312,11 @@ impl Drop for WithdrawOnDrop<'_> {
 impl Shared {
     /// Sends a letter, or does its work here where the ledger is idle: that saves two wake-ups.
     fn send_or_work(&self, letter: Letter) -> Result<(), mailbox::Full> {
-        if self.mailbox.is_empty()
+        if self.mailbox.is_quiet()
             && let Ok(mut owner) = self.owner.try_lock()
         {
             owner.work(vec![letter], &self.outside);
-            self.mailbox.wake_for(owner.next_deadline());
+            self.mailbox.wake_for(owner.next_expiry());
             return Ok(());
         }
         self.mailbox.try_send(letter)

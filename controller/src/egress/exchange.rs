@@ -297,6 +297,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
         call: CallInFlight {
             ledger: egress.shared.ledger.clone(),
             call: ticket.admitted.call,
+            admitted: ticket.admitted,
             bottle: call.who.identity.bottle.clone(),
             status: None,
             is_resolved: false,

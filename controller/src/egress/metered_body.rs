@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bb_core::book::{CutReason, Outcome, Resolved};
-use bb_core::estimate::Known;
+use bb_core::book::{Admitted, CutReason, Outcome, Resolved};
+use bb_core::estimate::{Known, used};
 use bb_core::meter::UsageChunkFilter;
 use bb_proto::ids::{BottleName, CallId};
 use bb_proto::reply::Ending;
@@ -38,6 +38,7 @@ pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
 pub(super) struct CallInFlight {
     pub(super) ledger: LedgerHandle,
     pub(super) call: CallId,
+    pub(super) admitted: Admitted,
     pub(super) bottle: BottleName,
     pub(super) status: Option<u16>,
     pub(super) is_resolved: bool,
@@ -423,7 +424,10 @@ impl Flow {
         if stated_now || flowed >= self.reported.saturating_add(REPORT_BYTES) {
             self.was_stated |= stated_now;
             self.reported = flowed;
-            self.call.ledger.flowed(self.call.call, self.tap.known());
+            let known = self.tap.known();
+            let (used, _) = used(&known, self.call.admitted.estimate);
+            let urgent = used.total() > self.call.admitted.reserved.0;
+            self.call.ledger.flowed(self.call.call, known, urgent);
         }
     }
 

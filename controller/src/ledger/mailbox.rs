@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 
 use super::{Closed, NotAdmitted};
 
+/// So many letters that nobody waits for are left before the ledger is woken for them.
+const LEFT_MAX: usize = 1_024;
+
 /// What an order answers, once it is known whether it was written.
 pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
 
@@ -69,6 +72,14 @@ impl fmt::Debug for Letter {
     }
 }
 
+impl Inside {
+    /// Returns whether letters that nobody waits for are to be read now.
+    fn has_left(&self) -> bool {
+        let is_due = self.deadline.is_none_or(|at| at <= Instant::now());
+        self.letters.len() >= LEFT_MAX || (is_due && !self.letters.is_empty())
+    }
+}
+
 /// No room for another letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
@@ -76,6 +87,8 @@ pub(super) struct Full;
 #[derive(Debug, Default)]
 struct Inside {
     letters: VecDeque<Letter>,
+    /// Whether the ledger's thread sleeps and must be woken.
+    is_asleep: bool,
     /// When the ledger wants to be woken without a letter.
     deadline: Option<Instant>,
     closed: bool,
@@ -89,7 +102,8 @@ struct Inside {
 pub(super) struct Mailbox {
     inside: Mutex<Inside>,
     arrived: Condvar,
-    waiting: AtomicUsize,
+    /// Letters that somebody waits for.
+    urgent: AtomicUsize,
     letters_max: usize,
 }
 
@@ -98,13 +112,14 @@ impl Mailbox {
         Self {
             inside: Mutex::default(),
             arrived: Condvar::new(),
-            waiting: AtomicUsize::new(0),
+            urgent: AtomicUsize::new(0),
             letters_max,
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+    /// Returns whether nobody waits for a letter that is here.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn try_send(&self, letter: Letter) -> Result<(), Full> {
@@ -120,10 +135,27 @@ impl Mailbox {
         self.push(&mut self.lock(), letter);
     }
 
+    /// Leaves a letter that nobody waits for: it is read with the next one, or at the next tick.
+    pub(super) fn leave(&self, letter: Letter) -> Result<(), Full> {
+        let mut inside = self.lock();
+        if inside.letters.len() >= self.letters_max || inside.closed {
+            return Err(Full);
+        }
+        inside.letters.push_back(letter);
+        if inside.letters.len() >= LEFT_MAX || inside.deadline.is_none() {
+            self.wake(&mut inside);
+        }
+        Ok(())
+    }
+
     fn push(&self, inside: &mut Inside, letter: Letter) {
         inside.letters.push_back(letter);
-        self.waiting.store(inside.letters.len(), Ordering::Relaxed);
-        if inside.letters.len() == 1 {
+        self.urgent.fetch_add(1, Ordering::Relaxed);
+        self.wake(inside);
+    }
+
+    fn wake(&self, inside: &mut Inside) {
+        if std::mem::take(&mut inside.is_asleep) {
             self.arrived.notify_one();
         }
     }
@@ -135,43 +167,46 @@ impl Mailbox {
         let mut inside = self.lock();
         if inside.deadline.is_none_or(|deadline| at < deadline) {
             inside.deadline = Some(at);
-            self.arrived.notify_one();
+            self.wake(&mut inside);
         }
     }
 
-    /// Waits for letters, or until `deadline` from now; takes all that are there.
+    /// Waits until somebody waits for a letter, or for `after`; takes all letters that are there.
     ///
     /// Returns `None` once the mailbox is closed and empty.
     pub(super) fn take(&self, after: Option<Duration>) -> Option<Vec<Letter>> {
         let mut inside = self.lock();
         inside.deadline = after.map(|after| Instant::now() + after);
-        while inside.letters.is_empty() {
-            if inside.closed {
+        while self.is_quiet() && !inside.has_left() {
+            if inside.closed && inside.letters.is_empty() {
                 return None;
             }
-            inside = match inside.deadline {
-                None => self
-                    .arrived
-                    .wait(inside)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Some(Vec::new());
-                    }
+            if inside.closed {
+                break;
+            }
+            let left = inside.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            inside.is_asleep = true;
+            inside = match left {
+                None => self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
                     let waited = self.arrived.wait_timeout(inside, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            inside.is_asleep = false;
         }
         let letters = std::mem::take(&mut inside.letters);
-        self.waiting.store(0, Ordering::Relaxed);
+        self.urgent.store(0, Ordering::Relaxed);
         Some(letters.into())
     }
 
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.arrived.notify_one();
+        let mut inside = self.lock();
+        inside.closed = true;
+        self.wake(&mut inside);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {

@@ -19,6 +19,8 @@ use crate::store::{Group, Store, StoreError};
 
 /// The write-ahead log is looked at each time so many entries were written.
 const TIDY_AFTER: u32 = 512;
+/// What has flowed of open calls is read at least so often.
+const TICK: Duration = Duration::from_millis(250);
 /// How often a closed ledger is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -107,6 +109,13 @@ impl Owner {
         if self.closed {
             return Some(RETRY_AFTER);
         }
+        // Letters that nobody waits for come from calls that are open.
+        let tick = (self.book.open_calls() > 0).then_some(TICK);
+        self.next_expiry().into_iter().chain(tick).min()
+    }
+
+    /// Returns how long the first call that waits may still wait.
+    pub(super) fn next_expiry(&mut self) -> Option<Duration> {
         let deadline = self.book.next_deadline()?;
         Some(Duration::from_millis(deadline.since(self.clock.now()).0))
     }
