@@ -89,10 +89,11 @@ fn two_units(large: u64, large_unit: char, small: u64, small_unit: char, digits:
     }
 }
 
-/// Writes how long an act took: `0.4 ms`, `2 ms`, `1.2 s`.
+/// Writes how long an act took: `<0.1 ms`, `0.4 ms`, `2 ms`, `1.2 s`.
 pub fn took_us(us: u64) -> String {
     match us {
-        0..1_000 => format!("0.{} ms", us / 100),
+        0..100 => "<0.1 ms".to_owned(),
+        100..1_000 => format!("0.{} ms", us / 100),
         1_000..1_000_000 => format!("{} ms", us / 1_000),
         _ => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
     }
@@ -219,7 +220,8 @@ mod tests {
 
     #[test]
     fn an_act_is_timed_in_the_unit_that_fits() {
-        assert_eq!(took_us(0), "0.0 ms");
+        assert_eq!(took_us(0), "<0.1 ms");
+        assert_eq!(took_us(100), "0.1 ms");
         assert_eq!(took_us(431), "0.4 ms");
         assert_eq!(took_us(2_900), "2 ms");
         assert_eq!(took_us(1_270_000), "1.2 s");

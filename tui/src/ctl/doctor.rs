@@ -42,6 +42,9 @@ pub(super) fn run(home: &Home, output: Output) -> Outcome {
     executable(&mut findings);
     files(home, &mut findings);
     let reached = controller(home, &mut findings);
+    if reached.is_err() {
+        settings(home, &mut findings);
+    }
     let errors = findings.0.iter().any(|f| f.severity == Severity::Error);
     output.show(&json!({"ok": !errors, "findings": findings.0}), |_| {
         let lines: Vec<String> = findings.0.iter().map(line).collect();
@@ -108,6 +111,10 @@ fn files(home: &Home, findings: &mut Findings) {
     ] {
         access(path, wanted, findings);
     }
+}
+
+/// Says whether there are settings, where no controller can say what is in force.
+fn settings(home: &Home, findings: &mut Findings) {
     let settings = home.settings();
     if settings.exists() {
         findings.ok(format!("{} is there", settings.display()));

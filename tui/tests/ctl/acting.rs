@@ -216,7 +216,7 @@ fn an_abbreviated_budget_is_found_or_the_candidates_are_listed() {
     exit: 1
     ");
     assert_snapshot!(session.run(&["budget", "unset", "web/claude/total"]), @r"
-    unset bottle:web/claude/total (that of settings line 2 holds again, 5M): 3.41M/5M used, 68% (the limit was 1M)
+    unset bottle:web/claude/total, that of settings line 2 holds again, 5M: 3.41M/5M used, 68% (the limit was 1M)
     exit: 0
     ");
 }

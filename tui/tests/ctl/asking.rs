@@ -396,8 +396,6 @@ fn the_doctor_tells_what_is_enforced_what_is_missing_and_what_to_do() {
     error    $DIR/home/run has mode 0755: others can use it
              hint: chmod 0700 $DIR/home/run
     ok       $DIR/home/run/controller.sock is for its owner alone
-    warning  $DIR/home/settings.yml is not there: only budgets set by command limit anything
-             hint: bb-ctl budget set host all 5M, or write the file
     ok       the controller (pid $PID) answers, version $VERSION
     warning  claude has no credential
              hint: credential: env:ANTHROPIC_API_KEY

@@ -81,11 +81,11 @@ fn a_controller_that_does_not_start_is_reported_with_the_last_it_said() {
     let session = Session::new();
     controller(
         &session,
-        "echo 'error: settings.yml:3:5: budgt is no setting' >&2; exit 1",
+        "echo 'error: one mistake in the settings' >&2; echo '  budgt is none' >&2; exit 1",
     );
     let output = run(&session);
     assert_snapshot!(session.transcript(&output), @r"
-    stderr: error: the controller ended as it started: error: settings.yml:3:5: budgt is no setting
+    stderr: error: the controller ended as it started: one mistake in the settings; budgt is none
     stderr: hint: its log: $DIR/home/log/controller.log
     exit: 125
     ");

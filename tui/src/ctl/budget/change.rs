@@ -110,7 +110,7 @@ impl Set {
                 changed,
                 "set",
                 &budget,
-                &format!("to {}", format::tokens(limit.0)),
+                &format!(" to {}", format::tokens(limit.0)),
             )
         })?;
         Ok(Exit::DONE)
@@ -135,7 +135,7 @@ impl Unset {
                     format::tokens(left.limit.0)
                 ),
             };
-            report(changed, "unset", &budget, &format!("({left})"))
+            report(changed, "unset", &budget, &format!(", {left}"))
         })?;
         Ok(Exit::DONE)
     }
@@ -157,7 +157,7 @@ impl Raise {
                 changed,
                 "raise",
                 &budget,
-                &format!("by {}", format::tokens(by.0)),
+                &format!(" by {}", format::tokens(by.0)),
             )
         })?;
         Ok(Exit::DONE)
@@ -207,7 +207,7 @@ fn report(changed: &BudgetChanged, verb: &str, key: &BudgetKey, how: &str) -> St
         (false, "raise") => "raised".to_owned(),
         (false, _) => verb.to_owned(),
     };
-    let mut parts = vec![format!("{said} {key} {how}")];
+    let mut parts = vec![format!("{said} {key}{how}")];
     if let Some(budget) = &changed.budget {
         parts.push(format!(
             ": {} used, {}",

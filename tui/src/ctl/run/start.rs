@@ -27,6 +27,10 @@ const STARTING: Duration = Duration::from_secs(15);
 const OTHER_STARTING: Duration = Duration::from_secs(2);
 /// How much of the log's end is read for the reason why it did not start.
 const LOG_BYTES_MAX: u64 = 64 * 1024;
+/// How a line begins that says why.
+const ERROR: &str = "error:";
+/// How many lines of that are told.
+const LAST_WORDS_MAX: usize = 4;
 
 /// What the process between us and the controller says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,8 +82,7 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
             Ok(connection)
         }
         _ => {
-            let why =
-                last_line(home, log_from).map_or_else(String::new, |line| format!(": {line}"));
+            let why = last_words(home, log_from).map_or_else(String::new, |why| format!(": {why}"));
             let what = if process::is_alive(pid) {
                 "the controller was started and does not answer"
             } else {
@@ -156,16 +159,26 @@ fn start_in_session(command: &[OsString]) -> io::Result<u32> {
     Ok(child.id())
 }
 
-/// Returns the last line that was logged since the controller was started.
-fn last_line(home: &Home, from: u64) -> Option<String> {
+/// Returns why the controller ended, as it logged it since it was started: its last error with
+/// what follows it, else its last line.
+fn last_words(home: &Home, from: u64) -> Option<String> {
     let mut log = File::open(home.log()).ok()?;
     let end = log.metadata().ok()?.len();
     log.seek(SeekFrom::Start(from.max(end.saturating_sub(LOG_BYTES_MAX))))
         .ok()?;
     let mut bytes = Vec::new();
     log.read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    text.lines()
-        .rfind(|line| !line.trim().is_empty())
-        .map(|line| line.trim().to_owned())
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let error = lines.iter().rposition(|line| line.starts_with(ERROR));
+    let words: Vec<&str> = match error {
+        Some(at) => lines.into_iter().skip(at).take(LAST_WORDS_MAX).collect(),
+        None => lines.last().copied().into_iter().collect(),
+    };
+    let words = words.join("; ");
+    (!words.is_empty()).then(|| words.trim_start_matches(ERROR).trim_start().to_owned())
 }
