@@ -78,32 +78,41 @@ impl Tap {
                 };
             }
             Coding::Opaque => return Reading::default(),
+            // Flushed, since what was decoded is else given out with the next bytes only.
             Coding::Gzip(decoder) => decoder
                 .write_all(chunk)
+                .and_then(|()| decoder.flush())
                 .map(|()| std::mem::take(decoder.get_mut())),
             Coding::Deflate(decoder) => decoder
                 .write_all(chunk)
+                .and_then(|()| decoder.flush())
                 .map(|()| std::mem::take(decoder.get_mut())),
         };
-        match decoded {
+        let ends = match decoded {
             Ok(decoded) => self.read_decoded(&decoded),
             Err(error) => {
                 tracing::warn!(%error, "an encoded answer cannot be decoded: estimated");
                 self.coding = Coding::Opaque;
+                false
             }
+        };
+        // Where in encoded bytes the last event begins cannot be said: all of them wait.
+        Reading {
+            hold_at: ends.then_some(0),
+            boundary: None,
         }
-        Reading::default()
     }
 
-    fn read_decoded(&mut self, decoded: &[u8]) {
+    /// Returns whether the event that ends the message is in it.
+    fn read_decoded(&mut self, decoded: &[u8]) -> bool {
         self.decoded_bytes += decoded.len() as u64;
         let grown = self.decoded_bytes > self.raw_bytes.saturating_mul(RATIO_MAX).max(1 << 20);
         if grown || self.decoded_bytes > DECODED_BYTES_MAX {
             tracing::warn!("an encoded answer grows too much when decoded: estimated");
             self.coding = Coding::Opaque;
-            return;
+            return false;
         }
-        self.meter.read(decoded);
+        self.meter.read(decoded).hold_at.is_some()
     }
 
     /// The answer ended.

@@ -50,12 +50,9 @@ impl Scene {
             listener: TcpListener::bind("127.0.0.1:0").await?,
         };
         let address = raw.listener.local_addr()?;
-        let rows: String = ["claude", "codex", "gemini"]
-            .iter()
-            .map(|name| {
-                format!("  raw-{name}:\n    copies: {name}\n    upstream: http://{address}\n")
-            })
-            .collect();
+        let row =
+            |name| format!("  raw-{name}:\n    copies: {name}\n    upstream: http://{address}\n");
+        let rows = ["claude", "codex", "gemini"].map(row).concat();
         let provider = Provider::start(Script::default()).await?;
         let system = System::start(&provider, &format!("{rows}{more}")).await?;
         let web = system.bottle("web").await?;
