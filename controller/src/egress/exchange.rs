@@ -13,8 +13,8 @@ use bb_proto::ids::CallId;
 use bb_proto::reply::Ending;
 use bb_proto::usage::Wire;
 use bytes::Bytes;
-use http::header;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::{self, HeaderMap};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
@@ -85,9 +85,13 @@ async fn journey(
     egress: &Egress,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, Refusing> {
-    let call = match route(egress, &request)? {
-        Routed::Call(call) => call,
-        Routed::Unmetered(passing) => return pass_through(egress, passing, request).await,
+    let call = match route(egress, &request) {
+        Ok(Routed::Call(call)) => call,
+        Ok(Routed::Unmetered(passing)) => return pass_through(egress, passing, request).await,
+        Err(refusing) => {
+            egress.discard(request);
+            return Err(refusing);
+        }
     };
     let wire = Some(call.wire);
     let prepared = prepare(egress, call, request)
@@ -109,7 +113,7 @@ enum Routed {
 /// Finds who asks, and what for.
 fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusing> {
     let plain = |reason| (Refused::plain(reason), None);
-    if request.method() == Method::CONNECT || request.uri().scheme().is_some() {
+    if request.method() == Method::CONNECT || is_absolute(request) {
         return Err(plain(Reason::HostRefused));
     }
     let path_and_query = request
@@ -135,7 +139,7 @@ fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusin
         (Refused::plain(reason), wire)
     })?;
     let refused = |reason| Err((Refused::of(reason, &who.identity.bottle), wire));
-    if request.headers().contains_key(header::UPGRADE) {
+    if wants_websocket(request.headers()) {
         return refused(Reason::Upgrade);
     }
     let call = |who, wire| Call {
@@ -167,12 +171,11 @@ impl Call {
         Refused::of(reason, &self.who.identity.bottle)
     }
 
-    /// Makes the request that the provider gets of the one that the client sent.
+    /// Makes the head that the provider gets of the one that the client sent.
     fn towards_provider(
         &self,
         mut head: http::request::Parts,
-        body: RequestBody,
-    ) -> Result<Request<RequestBody>, Refused> {
+    ) -> Result<http::request::Parts, Refused> {
         let provider = self.provider()?;
         let credential = provider.credential_header();
         let in_header = self.who.token_in_header;
@@ -180,9 +183,9 @@ impl Call {
             .map_err(|_| self.refused(Reason::NoCredential))?;
         let path = provider.row.upstream_path(head.method.as_str(), &self.path);
         head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
-        head.version = http::Version::HTTP_11;
+        head.version = Version::HTTP_11;
         head.extensions.clear();
-        Ok(Request::from_parts(head, body))
+        Ok(head)
     }
 }
 
@@ -194,9 +197,14 @@ async fn pass_through(
 ) -> Result<Response<ClientBody>, Refusing> {
     let wire = Some(call.wire);
     let (head, body) = request.into_parts();
-    let request = call
-        .towards_provider(head, RequestBody::Passed(body))
-        .map_err(|r| (r, wire))?;
+    let head = match call.towards_provider(head) {
+        Ok(head) => head,
+        Err(refused) => {
+            egress.discard(Request::new(body));
+            return Err((refused, wire));
+        }
+    };
+    let request = Request::from_parts(head, RequestBody::Passed(body));
     let upstream = call
         .provider()
         .map_err(|r| (r, wire))?
@@ -224,10 +232,13 @@ async fn prepare(
     call: Call,
     request: Request<Incoming>,
 ) -> Result<Prepared, Refused> {
-    let (head, body) = request.into_parts();
-    let mut body = match read_whole(body, egress.limits().body_max).await {
+    let (head, mut incoming) = request.into_parts();
+    let mut body = match read_whole(&mut incoming, egress.limits().body_max).await {
         Ok(body) => body,
-        Err(Unread::TooLong) => return Err(call.refused(Reason::BodyTooLarge)),
+        Err(Unread::TooLong) => {
+            egress.discard(Request::from_parts(head, incoming));
+            return Err(call.refused(Reason::BodyTooLarge));
+        }
         Err(Unread::Broken(error)) => {
             tracing::debug!(%error, "a client's request broke off");
             return Err(call.refused(Reason::BadRequest));
@@ -244,7 +255,8 @@ async fn prepare(
         body = Bytes::from(with_usage);
         asked_usage = true;
     }
-    let request = call.towards_provider(head, RequestBody::Whole(Whole::new(body, None)))?;
+    let head = call.towards_provider(head)?;
+    let request = Request::from_parts(head, RequestBody::Whole(Whole::new(body, None)));
     Ok(Prepared {
         call,
         request,
@@ -371,7 +383,8 @@ async fn receive(
         make_tap,
     } = parts;
     let tap = make_tap(&head.headers);
-    let filter = asked_usage.then(UsageChunkFilter::new);
+    // What is encoded passes as it is: the filter would look for events in it, and wait.
+    let filter = (asked_usage && tap.is_identity()).then(UsageChunkFilter::new);
     let mut flow = Flow::new(body, tap, in_flight, cut, filter, limits.idle_timeout);
     if is_document {
         return receive_document(egress, call, head, flow).await;
@@ -448,7 +461,21 @@ fn is_front_door(request: &Request<Incoming>) -> bool {
     let Some(target) = target(path) else {
         return false;
     };
-    is_look && request.uri().scheme().is_none() && matches!(target.path, "" | "/")
+    is_look && !is_absolute(request) && matches!(target.path, "" | "/")
+}
+
+/// Returns whether a request is one to a proxy; HTTP/2 names scheme and host in every request.
+fn is_absolute(request: &Request<Incoming>) -> bool {
+    request.version() != Version::HTTP_2 && request.uri().scheme().is_some()
+}
+
+/// Returns whether a WebSocket is asked for; other upgrades are offers that need no answer.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::UPGRADE).iter();
+    let mut protocols = offers
+        .filter_map(|offer| offer.to_str().ok())
+        .flat_map(|offer| offer.split(','));
+    protocols.any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn greet() -> Response<ClientBody> {

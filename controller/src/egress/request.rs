@@ -1,8 +1,18 @@
-//! A client's request body, read whole up to its limit.
+//! A client's request body, read whole up to its limit, or to be forgotten.
+
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::{Request, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+
+use super::Egress;
+
+/// How long what a refused client still sends is read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// And how many bytes of it.
+const DISCARD_BYTES_MAX: usize = 64 << 20;
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -14,7 +24,7 @@ pub(super) enum Unread {
 }
 
 /// Reads a body whole.
-pub(super) async fn read_whole(mut body: Incoming, body_max: u64) -> Result<Bytes, Unread> {
+pub(super) async fn read_whole(body: &mut Incoming, body_max: u64) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > body_max {
         return Err(Unread::TooLong);
     }
@@ -43,4 +53,31 @@ pub(super) async fn read_whole(mut body: Incoming, body_max: u64) -> Result<Byte
         }
     }
     Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+impl Egress {
+    /// Reads what a refused client is still sending: clients send all they have before they look
+    /// for an answer, and would find the connection broken instead.
+    pub(super) fn discard(&self, request: Request<Incoming>) {
+        // One that waits to be told to go on is told otherwise, and sends nothing.
+        if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+            return;
+        }
+        let mut body = request.into_body();
+        self.shared.tracker.spawn(async move {
+            let read = async {
+                let mut left = DISCARD_BYTES_MAX;
+                while let Some(Ok(frame)) = body.frame().await {
+                    let len = frame.data_ref().map_or(0, Bytes::len);
+                    let Some(rest) = left.checked_sub(len) else {
+                        break;
+                    };
+                    left = rest;
+                }
+            };
+            if tokio::time::timeout(DISCARD_TIMEOUT, read).await.is_err() {
+                tracing::debug!("a refused client sends on");
+            }
+        });
+    }
 }

@@ -37,6 +37,8 @@ pub(super) fn find<'a>(row: &'a ProviderRow, method: &str, path: &str) -> Option
         return None;
     }
     let has_version = version_of(row, path).is_some();
+    // What may be read may be looked at.
+    let method = if method == "HEAD" { "GET" } else { method };
     row.routes.iter().find_map(|route| {
         if route.method != "*" && route.method != method {
             return None;
