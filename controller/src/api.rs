@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::home::{Home, SOCKET_PATH_BYTES_MAX};
 use bb_proto::time::Timestamp;
 use interprocess::local_socket::tokio::Listener;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub stop: watch::Sender<bool>,
     /// The user whose programs may connect, besides root.
     pub uid: u32,
+    /// Where tasks run that the end waits for.
+    pub tracker: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -119,15 +122,22 @@ pub enum BindError {
     },
 }
 
+/// Fails where no Unix socket can have this path.
+pub fn check_path(path: &Path) -> Result<(), BindError> {
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_BYTES_MAX {
+        let path = path.display().to_string();
+        return Err(BindError::TooLong { path, len });
+    }
+    Ok(())
+}
+
 /// Binds the socket, mode 0600, in place of one that nobody listens on.
 ///
 /// The caller holds the home's lock, so that a socket that is there is a dead one.
 pub fn bind(path: &Path) -> Result<Listener, BindError> {
+    check_path(path)?;
     let shown = path.display().to_string();
-    let len = path.as_os_str().len();
-    if len > SOCKET_PATH_BYTES_MAX {
-        return Err(BindError::TooLong { path: shown, len });
-    }
     let wrap = |source| BindError::Io {
         path: shown.clone(),
         source,
@@ -145,12 +155,8 @@ pub fn bind(path: &Path) -> Result<Listener, BindError> {
 }
 
 /// Serves clients until `stopping` turns true.
-pub async fn serve(
-    listener: Listener,
-    api: Api,
-    tracker: TaskTracker,
-    mut stopping: watch::Receiver<bool>,
-) {
+pub async fn serve(listener: Listener, api: Api, mut stopping: watch::Receiver<bool>) {
+    let tracker = api.parts().tracker.clone();
     let permits = Arc::new(Semaphore::new(CLIENTS_MAX));
     let sessions = AtomicU64::new(0);
     loop {
@@ -166,10 +172,6 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            tracing::warn!("a client was turned away: {CLIENTS_MAX} are connected");
-            continue;
-        };
         let peer = match stream.peer_creds() {
             Ok(peer) => peer,
             Err(error) => {
@@ -182,6 +184,13 @@ pub async fn serve(
             tracing::warn!(?uid, "a client of another user was turned away");
             continue;
         }
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            tracing::warn!("a client was turned away: {CLIENTS_MAX} are connected");
+            let text = format!("{CLIENTS_MAX} clients are connected, which is the most");
+            let error = RpcError::new(ErrorCode::Busy, text).with_hint("try again later");
+            tracker.spawn(session::turn_away(stream, error));
+            continue;
+        };
         let number = sessions.fetch_add(1, Ordering::Relaxed);
         let session = session::Session::new(api.clone(), uid.unwrap_or(0), stopping.clone());
         tracker.spawn(async move {

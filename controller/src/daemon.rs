@@ -30,6 +30,7 @@ mod start_error;
 mod telemetry;
 mod tls;
 
+use reload::Reloads;
 pub use start_error::StartError;
 
 /// How long what was cut at the end may take to say so to its client.
@@ -56,25 +57,34 @@ impl Controller {
     ///
     /// Fails with nothing bound where the settings have mistakes or the home is in use.
     pub async fn start(home: Home) -> Result<Self, StartError> {
+        api::check_path(&home.socket())?;
         make_directories(&home)?;
         let lock = lock::HomeLock::take(&home)?;
+        // Listened to before the file is read: no change of it and no signal is missed.
+        let reloads = Reloads::begin(home.settings()).map_err(StartError::Runtime)?;
         let loaded = settings::load(&home.settings(), &known_providers())?;
         let settings = loaded.clone().unwrap_or_default();
         let tls = tls::client_config().map_err(StartError::Tls)?;
-        let (ledger, thread) = ledger::open(&home.database(), rules(&settings))?;
+        let path = home.database();
+        let (ledger, thread) = ledger::open(&path, rules(&settings))
+            .map_err(|source| StartError::Store { path, source })?;
         match Self::serve(&home, loaded, &settings, tls, &ledger).await {
-            Ok(serving) => Ok(Self {
-                egress: serving.egress,
-                home,
-                live: serving.live,
-                ledger,
-                thread,
-                tracker: serving.tracker,
-                stop: serving.stop,
-                drain: serving.drain,
-                watches: serving.watches,
-                _lock: lock,
-            }),
+            Ok(serving) => {
+                let (live, watches) = (Arc::clone(&serving.live), serving.watches.clone());
+                serving.tracker.spawn(reloads.run(live, watches));
+                Ok(Self {
+                    egress: serving.egress,
+                    home,
+                    live: serving.live,
+                    ledger,
+                    thread,
+                    tracker: serving.tracker,
+                    stop: serving.stop,
+                    drain: serving.drain,
+                    watches: serving.watches,
+                    _lock: lock,
+                })
+            }
             Err(error) => {
                 thread.join();
                 Err(error)
@@ -126,17 +136,13 @@ impl Controller {
             wrong_tokens: counts,
             stop: stop.clone(),
             uid: rustix::process::geteuid().as_raw(),
+            tracker: tracker.clone(),
         });
         supervisor.find_again().await;
         let note = format!("the controller started, version {VERSION}");
         note_event(ledger, EventKind::Started, note).await;
         tracker.spawn(listener.serve(egress, drain.subscribe()));
-        tracker.spawn(api::serve(socket, api, tracker.clone(), drain.subscribe()));
-        tracker.spawn(reload::run(
-            Arc::clone(&live),
-            home.settings(),
-            watches.clone(),
-        ));
+        tracker.spawn(api::serve(socket, api, drain.subscribe()));
         Ok(Serving {
             egress: egress_at,
             live,
@@ -172,6 +178,7 @@ impl Controller {
     async fn end(self) {
         let grace = self.live.grace();
         tracing::info!(?grace, "stopping");
+        self.stop.send_replace(true);
         self.drain.send_replace(true);
         self.watches.cancel();
         self.tracker.close();
@@ -215,6 +222,7 @@ struct Serving {
 
 /// Runs a controller on a home until it is told to stop: the program itself.
 pub fn run(home: Home) -> Result<(), StartError> {
+    api::check_path(&home.socket())?;
     make_directories(&home)?;
     telemetry::begin(&home)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -243,7 +251,11 @@ fn announce(controller: &Controller) {
     let mut stderr = std::io::stderr();
     let is_terminal = stderr.is_terminal();
     let red = |text: &str| {
-        if is_terminal { format!("\u{1b}[31m{text}\u{1b}[0m") } else { text.to_owned() }
+        if is_terminal {
+            format!("\u{1b}[31m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     };
     let mut lines = format!(
         "bb-controller {VERSION}: egress http://{}, socket {}, log {}\n",

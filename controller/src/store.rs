@@ -3,6 +3,9 @@
 //! This module knows tables and transactions. It decides nothing: what is written was decided by
 //! the book, and no type of the database library leaves it.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,14 +34,20 @@ const CHECKPOINT_PAGES: u32 = 2_000;
 pub enum StoreError {
     /// The database was written by a newer version.
     #[error(
-        "{path} is of schema version {found}, newer than the {SCHEMA_VERSION} that this program \
-         knows; it is left untouched"
+        "it is of schema version {found}, newer than the {SCHEMA_VERSION} that this program knows, \
+         and is left untouched"
     )]
     Newer {
-        /// The file.
-        path: String,
         /// Its version.
         found: u32,
+    },
+    /// The file is damaged, or no database.
+    #[error("{doing}: {what}")]
+    Damaged {
+        /// What was being done.
+        doing: &'static str,
+        /// What is wrong with it.
+        what: String,
     },
     /// A row says what no row can say.
     #[error("a row of {table} cannot be read: {what}")]
@@ -48,6 +57,9 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// The file cannot be made or written.
+    #[error("making the file")]
+    File(#[source] io::Error),
     /// The disk is full.
     #[error("the disk is full while {doing}")]
     Full {
@@ -55,20 +67,24 @@ pub enum StoreError {
         doing: &'static str,
     },
     /// Anything else the database library says.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {what}")]
     Database {
         /// What was being done.
         doing: &'static str,
         /// What it said.
-        source: rusqlite::Error,
+        what: String,
     },
 }
 
 impl StoreError {
-    fn new(doing: &'static str, source: rusqlite::Error) -> Self {
-        match source.sqlite_error_code() {
+    fn new(doing: &'static str, error: &rusqlite::Error) -> Self {
+        let what = error.to_string();
+        match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { doing },
-            _ => Self::Database { doing, source },
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged { doing, what }
+            }
+            _ => Self::Database { doing, what },
         }
     }
 }
@@ -107,13 +123,14 @@ impl Store {
     /// Fails with [`StoreError::Newer`] where a newer version wrote it; it is not touched then.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         migrate::refuse_newer(path)?;
+        make_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let doing = "opening the database";
         let mut connection = Connection::open_with_flags(path, flags)
-            .map_err(|error| StoreError::new(doing, error))?;
-        configure(&connection).map_err(|error| StoreError::new(doing, error))?;
+            .map_err(|error| StoreError::new(doing, &error))?;
+        configure(&connection).map_err(|error| StoreError::new(doing, &error))?;
         migrate::run(&mut connection)?;
         Ok(Self {
             connection,
@@ -141,7 +158,7 @@ impl Store {
     pub fn write(&mut self, group: &Group) -> Result<(), StoreError> {
         let doing = "writing to the ledger";
         self.write_group(group)
-            .map_err(|error| StoreError::new(doing, error))
+            .map_err(|error| StoreError::new(doing, &error))
     }
 
     fn write_group(&mut self, group: &Group) -> rusqlite::Result<()> {
@@ -200,13 +217,13 @@ impl Store {
         let doing = "folding back the write-ahead log";
         let pages = self
             .log_pages()
-            .map_err(|error| StoreError::new(doing, error))?;
+            .map_err(|error| StoreError::new(doing, &error))?;
         if pages < CHECKPOINT_PAGES {
             return Ok(false);
         }
         self.connection
             .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
-            .map_err(|error| StoreError::new(doing, error))?;
+            .map_err(|error| StoreError::new(doing, &error))?;
         Ok(true)
     }
 
@@ -218,6 +235,25 @@ impl Store {
                 })?;
         Ok(u32::try_from(pages).unwrap_or(0))
     }
+}
+
+/// Makes the file where there is none, for its owner only, since it has the bottles' tokens in it;
+/// the files beside it get the same mode.
+///
+/// One that is there is never opened here: closing it again would let go of the locks that another
+/// connection of this process holds on it.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let private = if path.exists() {
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))
+    } else {
+        let made = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        made.map(drop)
+    };
+    private.map_err(StoreError::File)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -8,4 +8,7 @@
 )]
 
 mod clients;
+mod daemon;
 mod egress;
+mod home;
+mod socket;

@@ -11,6 +11,7 @@ use crate::store::StoreError;
 
 mod bottle;
 mod budget;
+mod limits;
 mod query;
 mod register;
 mod settings;
@@ -19,7 +20,8 @@ mod system;
 impl Api {
     /// Carries out a call of a peer.
     pub(super) async fn call(&self, call: Call, uid: u32) -> Result<Box<RawValue>, RpcError> {
-        let id = request_id(&call).map(str::to_owned);
+        limits::check(&call)?;
+        let id = limits::request_id(&call).map(str::to_owned);
         // What was asked, as one text: two requests are the same where it is.
         let asked = format!("{call:?}");
         let answered = &self.shared.answered;
@@ -32,7 +34,7 @@ impl Api {
         match call {
             Call::Hello(params) => reply(self.hello(&params)),
             Call::Health(_) => reply(Ok(self.health().await)),
-            Call::Snapshot(params) => reply(self.snapshot(&params).await),
+            Call::Snapshot(params) => self.snapshot(&params).await,
             Call::BottleRegister(params) => reply(self.register(params, uid).await),
             Call::BottleList(_) => reply(self.bottle_list().await),
             Call::BottleShow(params) => reply(self.bottle_show(params).await),
@@ -58,23 +60,8 @@ impl Api {
     }
 }
 
-fn reply<T: Serialize>(result: Result<T, RpcError>) -> Result<Box<RawValue>, RpcError> {
+pub(super) fn reply<T: Serialize>(result: Result<T, RpcError>) -> Result<Box<RawValue>, RpcError> {
     to_raw_value(&result?).map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))
-}
-
-fn request_id(call: &Call) -> Option<&str> {
-    match call {
-        Call::BottleRegister(params) => params.request_id.as_deref(),
-        Call::BottleCutoff(params) => params.request_id.as_deref(),
-        Call::BottleRestore(params) => params.request_id.as_deref(),
-        Call::BottleStop(params) => params.request_id.as_deref(),
-        Call::BottleRemove(params) => params.request_id.as_deref(),
-        Call::BudgetSet(params) => params.request_id.as_deref(),
-        Call::BudgetUnset(params) => params.request_id.as_deref(),
-        Call::BudgetRaise(params) => params.request_id.as_deref(),
-        Call::SettingsReload(params) => params.request_id.as_deref(),
-        _ => None,
-    }
 }
 
 /// What could not be written is said as such: it holds, and is written when it can be.

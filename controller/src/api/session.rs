@@ -11,12 +11,13 @@ use bb_proto::request::Call;
 use interprocess::local_socket::tokio::Stream;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::Api;
+use super::methods::reply;
 
 /// A client that does not take its lines for so long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +26,14 @@ pub(super) struct Session {
     api: Api,
     uid: u32,
     stopping: watch::Receiver<bool>,
-    watching: Option<broadcast::Receiver<Event>>,
+    watching: Option<Watch>,
+}
+
+/// The events that a client asked for.
+struct Watch {
+    events: broadcast::Receiver<Event>,
+    /// The number of the last event that is not sent.
+    after: u64,
 }
 
 /// What woke the session.
@@ -57,36 +65,30 @@ impl Session {
                 event = next_event(&mut self.watching) => Woken::Event(event),
                 _ = self.stopping.wait_for(|stopping| *stopping) => Woken::Stopping,
             };
-            let lines = match woken {
+            match woken {
                 Woken::Stopping
                 | Woken::Read(Err(_) | Ok(0))
                 | Woken::Event(Err(RecvError::Closed)) => return,
-                Woken::Event(Err(RecvError::Lagged(missed))) => {
-                    lost += missed;
-                    continue;
-                }
+                Woken::Event(Err(RecvError::Lagged(missed))) => lost += missed,
                 Woken::Event(Ok(event)) => {
                     let notification = EventNotification {
                         event,
                         lost: std::mem::take(&mut lost),
                     };
-                    vec![notification_line(&notification)]
+                    if !write(&mut writer, notification_line(&notification)).await {
+                        return;
+                    }
                 }
                 Woken::Read(Ok(read)) => {
                     buffer.extend(chunk.get(..read).unwrap_or(&chunk));
-                    let mut lines = Vec::new();
                     while let Some(line) = buffer.next_line() {
-                        lines.extend(self.answer_line(line).await);
+                        let Some(answer) = self.answer_line(line).await else {
+                            continue;
+                        };
+                        if !write(&mut writer, answer).await {
+                            return;
+                        }
                     }
-                    lines
-                }
-            };
-            for mut line in lines {
-                line.push(b'\n');
-                let written = tokio::time::timeout(WRITE_TIMEOUT, writer.write_all(&line)).await;
-                if !matches!(written, Ok(Ok(()))) {
-                    tracing::debug!("a client was dropped: it does not read");
-                    return;
                 }
             }
         }
@@ -117,17 +119,45 @@ impl Session {
     }
 
     async fn call(&mut self, call: Call) -> Result<Box<RawValue>, RpcError> {
-        if let Call::EventsWatch(_) = &call {
-            self.watching = Some(self.api.parts().ledger.events());
+        if !matches!(call, Call::EventsWatch(_)) {
+            return self.api.call(call, self.uid).await;
         }
-        self.api.call(call, self.uid).await
+        // Subscribed before the number is asked for, so that no event falls between the two.
+        let events = self.api.parts().ledger.events();
+        let watching = self.api.events_watch().await?;
+        let after = watching.after;
+        self.watching = Some(Watch { events, after });
+        reply(Ok(watching))
     }
 }
 
-async fn next_event(watching: &mut Option<broadcast::Receiver<Event>>) -> Result<Event, RecvError> {
-    match watching {
-        Some(events) => events.recv().await,
-        None => std::future::pending().await,
+/// Tells a client that is one too many why it is let go.
+pub(super) async fn turn_away(mut stream: Stream, error: RpcError) {
+    write(&mut stream, response_line(None, Err(error))).await;
+}
+
+async fn next_event(watching: &mut Option<Watch>) -> Result<Event, RecvError> {
+    let Some(watch) = watching else {
+        return std::future::pending().await;
+    };
+    loop {
+        let event = watch.events.recv().await?;
+        if event.seq > watch.after {
+            return Ok(event);
+        }
+    }
+}
+
+/// Writes a line; returns whether the client took it.
+async fn write(writer: &mut (impl AsyncWrite + Unpin), mut line: Vec<u8>) -> bool {
+    line.push(b'\n');
+    match tokio::time::timeout(WRITE_TIMEOUT, writer.write_all(&line)).await {
+        Ok(Ok(())) => true,
+        Ok(Err(_)) => false,
+        Err(_) => {
+            tracing::warn!("a client was dropped: it does not read");
+            false
+        }
     }
 }
 
@@ -173,7 +203,7 @@ fn response_line(id: Option<Id>, result: Result<Box<RawValue>, RpcError>) -> Vec
         ErrorCode::LineTooLong,
         "the answer is longer than a line may be",
     )
-    .with_hint("ask for fewer rows with limit");
+    .with_hint("ask for fewer rows with limit, or for snapshot, which comes in parts");
     serialize(&ResponseLine {
         jsonrpc: Version::V2,
         id,

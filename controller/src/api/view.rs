@@ -1,10 +1,21 @@
-//! What the book cannot know of a row: how a bottle's calls are paid for.
+//! Rows as they are sent: with how a bottle's calls are paid for, which the book cannot know, and
+//! no longer than a row may be.
 
 use bb_proto::ids::ProviderKey;
-use bb_proto::view::{Bottle, Enforcement};
+use bb_proto::view::{Bottle, Budget, Enforcement};
 
 use crate::egress::Providers;
 use crate::egress::providers::Key;
+
+/// How many raises of a budget are shown, the newest ones; its limit has all of them in it.
+const RAISES_SHOWN: usize = 20;
+
+/// Leaves out all but the newest raises.
+pub(super) fn with_newest_raises(mut budget: Budget) -> Budget {
+    let older = budget.raises.len().saturating_sub(RAISES_SHOWN);
+    budget.raises.drain(..older);
+    budget
+}
 
 /// Says how far a bottle can be stopped: one whose provider's key is ours has nothing to spend
 /// elsewhere.

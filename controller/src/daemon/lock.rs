@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 
 use bb_proto::home::Home;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::StartError;
 
@@ -29,13 +30,17 @@ impl HomeLock {
             .truncate(false)
             .open(&path)
             .map_err(wrap)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut pid = String::new();
-            file.read_to_string(&mut pid).map_err(wrap)?;
-            return Err(StartError::InUse {
-                home: home.path().to_owned(),
-                pid: pid.trim().to_owned(),
-            });
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(wrap)?;
+                return Err(StartError::InUse {
+                    home: home.path().to_owned(),
+                    pid: pid.trim().parse().ok(),
+                });
+            }
+            Err(error) => return Err(wrap(error.into())),
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(wrap)?;
         writeln!(file, "{}", std::process::id()).map_err(wrap)?;

@@ -22,19 +22,24 @@ pub enum StartError {
         source: io::Error,
     },
     /// Another controller has the home.
-    #[error("a controller already runs on {} (pid {pid})", home.display())]
+    #[error("a controller already runs on {}{}", home.display(), with_pid(*pid))]
     InUse {
         /// The home.
         home: PathBuf,
-        /// Its process id.
-        pid: String,
+        /// Its process id; not known in the moment in which it starts itself.
+        pid: Option<u32>,
     },
     /// The settings cannot be taken.
     #[error(transparent)]
     Settings(#[from] LoadError),
     /// The ledger cannot be opened.
-    #[error("opening the ledger")]
-    Store(#[from] StoreError),
+    #[error("opening the ledger {}", path.display())]
+    Store {
+        /// Its database.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
     /// The egress port cannot be bound.
     #[error("listening on {address}")]
     Listen {
@@ -52,6 +57,10 @@ pub enum StartError {
     /// The system gives no threads or signals.
     #[error("starting")]
     Runtime(#[source] io::Error),
+}
+
+fn with_pid(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
 impl StartError {
@@ -73,7 +82,13 @@ impl StartError {
             source = error.source();
         }
         if let Self::Settings(LoadError::Mistakes { path, mistakes }) = self {
-            for Mistake { line, column, text, hint } in mistakes {
+            for Mistake {
+                line,
+                column,
+                text,
+                hint,
+            } in mistakes
+            {
                 parts.push(format!("\n{}:{line}:{column}: {text}", path.display()));
                 parts.extend(hint.iter().map(|hint| format!("\n  hint: {hint}")));
             }
@@ -88,9 +103,16 @@ impl StartError {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("choose another port: egress: listen: 127.0.0.1:PORT in settings.yml")
             }
-            Self::Store(StoreError::Newer { .. }) => {
-                Some("install the newer version, or use another home with --home DIR")
-            }
+            Self::Store { source, .. } => match source {
+                StoreError::Newer { .. } => {
+                    Some("install the newer version, or use another home with --home DIR")
+                }
+                StoreError::Damaged { .. } => {
+                    Some("put a copy of it back, or move it away: a new ledger begins at zero")
+                }
+                StoreError::Full { .. } => Some("make room on the disk of the home"),
+                _ => None,
+            },
             _ => None,
         }
     }

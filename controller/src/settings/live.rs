@@ -120,15 +120,17 @@ impl Live {
 
     /// Takes the file as it stands; one with mistakes changes nothing.
     ///
-    /// Fails where it cannot be read.
+    /// Fails where it cannot be read, and where it was there and is gone.
     pub async fn reload(&self) -> Result<SettingsChecked, RpcError> {
-        let (loaded, mut checked) = self.read()?;
+        let (loaded, mut checked) = match self.read() {
+            Ok(read) => read,
+            Err(error) => {
+                self.note(not_taken(&error.message)).await;
+                return Err(error);
+            }
+        };
         let Some(loaded) = loaded else {
-            let text = format!(
-                "the settings were not taken: {} mistakes; those before stay",
-                checked.mistakes.len()
-            );
-            self.note(text).await;
+            self.note(not_taken(&said(&checked.mistakes))).await;
             return Ok(checked);
         };
         checked.applied = true;
@@ -187,6 +189,9 @@ impl Live {
             Ok(loaded) => {
                 let newer = loaded.clone().unwrap_or_default();
                 let in_force = self.lock();
+                if loaded.is_none() && in_force.exists {
+                    return Err(gone(&path));
+                }
                 let mut changes = in_force.settings.changes(&newer);
                 if in_force.settings.egress.listen != newer.egress.listen {
                     changes.push("egress.listen holds from the next start on".to_owned());
@@ -205,6 +210,28 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, InForce> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file that is gone is more likely a slip than the wish that nothing be limited any more.
+fn gone(path: &str) -> RpcError {
+    RpcError::new(ErrorCode::Settings, format!("{path} is gone"))
+        .with_hint("put it back; an empty file takes back all that it said")
+}
+
+fn not_taken(why: &str) -> String {
+    format!("the settings were not taken, those before stay: {why}")
+}
+
+/// Says the first mistake, and how many there are.
+fn said(mistakes: &[Mistake]) -> String {
+    let Some(first) = mistakes.first() else {
+        return String::new();
+    };
+    let more = match mistakes.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    format!("line {}: {}{more}", first.line, first.text)
 }
 
 /// Returns what the settings say to the book.

@@ -41,7 +41,7 @@ pub(super) fn forget_run(connection: &Connection, run: RunId) -> rusqlite::Resul
 pub(super) fn load(
     connection: &Connection,
 ) -> Result<Vec<(Account, ProviderKey, Balance)>, StoreError> {
-    let wrap = |error| StoreError::new("reading the balances", error);
+    let wrap = |error| StoreError::new("reading the balances", &error);
     let mut statement = connection
         .prepare("SELECT account, provider, posted, cache_read FROM balances")
         .map_err(wrap)?;

@@ -91,7 +91,7 @@ pub(super) fn remove(connection: &Connection, name: &BottleName) -> rusqlite::Re
 }
 
 pub(super) fn load(connection: &Connection) -> Result<Vec<Bottle>, StoreError> {
-    let wrap = |error| StoreError::new("reading the bottles", error);
+    let wrap = |error| StoreError::new("reading the bottles", &error);
     let mut statement = connection.prepare(LOAD).map_err(wrap)?;
     let mut rows = statement.query([]).map_err(wrap)?;
     let mut bottles = Vec::new();
@@ -104,7 +104,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<Bottle>, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Bottle, StoreError> {
-    let wrap = |error| StoreError::new("reading the bottles", error);
+    let wrap = |error| StoreError::new("reading the bottles", &error);
     let text = |column: usize| row.get::<_, String>(column).map_err(wrap);
     let maybe_text = |column: usize| row.get::<_, Option<String>>(column).map_err(wrap);
     let maybe_number = |column: usize| row.get::<_, Option<i64>>(column).map_err(wrap);
@@ -142,7 +142,7 @@ fn read(row: &Row<'_>) -> Result<Bottle, StoreError> {
 }
 
 fn closings(connection: &Connection, name: &BottleName) -> Result<Vec<Closing>, StoreError> {
-    let wrap = |error| StoreError::new("reading what is closed", error);
+    let wrap = |error| StoreError::new("reading what is closed", &error);
     let table = "closings";
     let mut statement = connection.prepare_cached(CLOSINGS).map_err(wrap)?;
     let mut rows = statement.query([name.as_str()]).map_err(wrap)?;

@@ -74,7 +74,7 @@ pub(super) fn forget_launch(connection: &Connection, run: RunId) -> rusqlite::Re
 }
 
 pub(super) fn load(connection: &Connection) -> Result<Vec<Declared>, StoreError> {
-    let wrap = |error| StoreError::new("reading the budgets", error);
+    let wrap = |error| StoreError::new("reading the budgets", &error);
     let table = "budgets";
     let mut statement = connection
         .prepare("SELECT key, max_tokens, cap, ceiling, warn, uid FROM budgets ORDER BY key")
@@ -98,7 +98,7 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<Declared>, StoreError>
 }
 
 pub(super) fn load_raises(connection: &Connection) -> Result<Vec<(BudgetKey, Raise)>, StoreError> {
-    let wrap = |error| StoreError::new("reading the raises", error);
+    let wrap = |error| StoreError::new("reading the raises", &error);
     let mut statement = connection
         .prepare("SELECT key, by, at, uid, why FROM raises ORDER BY seq")
         .map_err(wrap)?;

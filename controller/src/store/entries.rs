@@ -199,12 +199,12 @@ pub(super) fn next(connection: &Connection) -> Result<u64, StoreError> {
                        (SELECT coalesce(max(seq), 0) FROM raises))";
     connection
         .query_row(NEXT, [], |row| row.get(0).map(to_count))
-        .map_err(|error| StoreError::new("reading the number of the next entry", error))
+        .map_err(|error| StoreError::new("reading the number of the next entry", &error))
 }
 
 pub(super) fn load_open(connection: &Connection) -> Result<Vec<OpenCall>, StoreError> {
     let doing = "reading the calls that were open";
-    let wrap = |error| StoreError::new(doing, error);
+    let wrap = |error| StoreError::new(doing, &error);
     let mut statement = connection.prepare(LOAD_OPEN).map_err(wrap)?;
     let mut rows = statement.query([]).map_err(wrap)?;
     let mut open = Vec::new();

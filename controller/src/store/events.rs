@@ -27,5 +27,5 @@ pub(super) fn next(connection: &Connection) -> Result<u64, StoreError> {
         .query_row("SELECT 1 + coalesce(max(seq), 0) FROM events", [], |r| {
             r.get(0).map(to_count)
         })
-        .map_err(|error| StoreError::new("reading the number of the next event", error))
+        .map_err(|error| StoreError::new("reading the number of the next event", &error))
 }

@@ -16,23 +16,37 @@ pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {
     if !path.exists() {
         return Ok(());
     }
-    let doing = "reading the database's version";
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|e| StoreError::new(doing, e))?;
-    let found = version(&connection).map_err(|e| StoreError::new(doing, e))?;
+    let doing = "reading its version";
+    let found = look(path).and_then(|connection| version(&connection));
+    let found = found.map_err(|e| StoreError::new(doing, &e))?;
     if found > SCHEMA_VERSION {
-        return Err(StoreError::Newer {
-            path: path.display().to_string(),
-            found,
-        });
+        return Err(StoreError::Newer { found });
     }
     Ok(())
 }
 
+/// Opens a database so that no file is made beside it: what lies in a write-ahead log is seen, and
+/// without one the file is all there is.
+fn look(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match path.to_str() {
+        Some(text) if !Path::new(&log).exists() => {
+            let text = text
+                .replace('%', "%25")
+                .replace('?', "%3f")
+                .replace('#', "%23");
+            let alone = format!("file:{text}?immutable=1");
+            Connection::open_with_flags(alone, flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => Connection::open_with_flags(path, flags),
+    }
+}
+
 /// Brings a database up to date, one transaction a step.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
-    migrate(connection).map_err(|e| StoreError::new("bringing the schema up to date", e))
+    migrate(connection).map_err(|e| StoreError::new("bringing the schema up to date", &e))
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

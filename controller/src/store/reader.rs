@@ -58,7 +58,7 @@ impl Reader {
 
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let wrap = |error| StoreError::new("opening the database to read", error);
+        let wrap = |error| StoreError::new("opening the database to read", &error);
         let connection = Connection::open_with_flags(&self.path, flags).map_err(wrap)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
         Ok(connection)
@@ -66,7 +66,7 @@ impl Reader {
 
     /// Returns the tokens of the calls asked for, grouped.
     pub fn usage(&self, query: &UsageQuery) -> Result<Usages, StoreError> {
-        let wrap = |error| StoreError::new("reading usage", error);
+        let wrap = |error| StoreError::new("reading usage", &error);
         let connection = self.connect()?;
         let total = sums(&connection, query, "NULL, NULL, NULL, NULL", "")?
             .pop()
@@ -84,7 +84,7 @@ impl Reader {
 
     /// Returns events, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Events, StoreError> {
-        let wrap = |error| StoreError::new("reading events", error);
+        let wrap = |error| StoreError::new("reading events", &error);
         let connection = self.connect()?;
         let limit = filter.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
         let kinds = if filter.audit {
@@ -129,7 +129,7 @@ fn sums(
     keys: &str,
     group: &str,
 ) -> Result<Vec<UsageRow>, StoreError> {
-    let wrap = |error| StoreError::new("reading usage", error);
+    let wrap = |error| StoreError::new("reading usage", &error);
     let (group, order) = match group {
         "" => (String::new(), String::new()),
         group => (
@@ -162,7 +162,7 @@ fn sums(
 }
 
 fn sum_row(row: &Row<'_>) -> Result<UsageRow, StoreError> {
-    let wrap = |error| StoreError::new("reading usage", error);
+    let wrap = |error| StoreError::new("reading usage", &error);
     let text = |column: usize| row.get::<_, Option<String>>(column).map_err(wrap);
     let total = |column: usize| row.get::<_, i64>(column).map(to_count).map_err(wrap);
     let number = |column: usize| row.get::<_, Option<i64>>(column).map_err(wrap);
@@ -222,7 +222,7 @@ fn calls(
 }
 
 fn call_row(row: &Row<'_>) -> Result<UsageRow, StoreError> {
-    let wrap = |error| StoreError::new("reading calls", error);
+    let wrap = |error| StoreError::new("reading calls", &error);
     let text = |column: usize| row.get::<_, String>(column).map_err(wrap);
     let number = |column: usize| row.get::<_, Option<i64>>(column).map_err(wrap);
     let table = "entries";

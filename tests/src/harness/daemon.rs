@@ -57,6 +57,11 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Waits until it ends by itself, and returns how.
+    pub fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// Kills it without a warning.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;

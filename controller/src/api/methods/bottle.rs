@@ -1,5 +1,6 @@
 //! Bottles: looked at, cut off, restored, stopped, removed.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use bb_core::book::{Acted as Did, Book, Order};
@@ -12,7 +13,7 @@ use bb_proto::request::{
 use bb_proto::time::Timestamp;
 
 use super::super::Api;
-use super::super::view::enforced;
+use super::super::view::{enforced, with_newest_raises};
 use super::closed;
 
 /// An order to one bottle.
@@ -117,12 +118,24 @@ impl Api {
         if dry_run {
             return Ok(acted);
         }
+        let changed = acted.targets.iter().filter(|target| target.changed);
+        let stopping: Vec<_> = changed
+            .map(|target| {
+                let (supervisor, name) = (self.parts().supervisor.clone(), target.name.clone());
+                self.parts().tracker.spawn(async move {
+                    let started = Instant::now();
+                    supervisor.stop(&name).await;
+                    (name, micros(started))
+                })
+            })
+            .collect();
+        let mut took = HashMap::new();
+        for stopped in stopping {
+            took.extend(stopped.await);
+        }
         for target in &mut acted.targets {
-            let started = Instant::now();
-            if target.changed {
-                self.parts().supervisor.stop(&target.name).await;
-            }
-            target.took_us = target.took_us.saturating_add(micros(started));
+            let stopped_us = took.get(&target.name).copied().unwrap_or(0);
+            target.took_us = target.took_us.saturating_add(stopped_us);
             let name = target.name.clone();
             let seen = self
                 .parts()
@@ -204,7 +217,11 @@ fn target(name: BottleName, did: Did, took_us: u64) -> Target {
     }
 }
 
-fn detail(book: &Book, name: &BottleName, now: Timestamp) -> Result<BottleDetail, RpcError> {
+pub(super) fn detail(
+    book: &Book,
+    name: &BottleName,
+    now: Timestamp,
+) -> Result<BottleDetail, RpcError> {
     let is_known = book.bottles().get(name).is_some() || book.bottles().declared().contains(name);
     if !is_known {
         return Err(RpcError::new(
@@ -217,7 +234,8 @@ fn detail(book: &Book, name: &BottleName, now: Timestamp) -> Result<BottleDetail
     let budgets = bottle
         .path
         .iter()
-        .filter_map(|on| book.budget_view_of(&on.budget, now));
+        .filter_map(|on| book.budget_view_of(&on.budget, now))
+        .map(with_newest_raises);
     Ok(BottleDetail {
         revision: book.revision(),
         budgets: budgets.collect(),

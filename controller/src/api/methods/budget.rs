@@ -8,6 +8,8 @@ use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
 use bb_proto::time::Timestamp;
 
 use super::super::Api;
+use super::super::view::with_newest_raises;
+use super::bottle::detail;
 use super::closed;
 
 impl Api {
@@ -18,20 +20,15 @@ impl Api {
             .look(move |book, now| {
                 let budgets = match &params.bottle {
                     None => book.budget_views(now),
-                    Some(name) => book
-                        .bottle_view(name, now)
-                        .path
-                        .iter()
-                        .filter_map(|on| book.budget_view_of(&on.budget, now))
-                        .collect(),
+                    Some(name) => detail(book, name, now)?.budgets,
                 };
-                Budgets {
+                Ok(Budgets {
                     revision: book.revision(),
-                    budgets,
-                }
+                    budgets: budgets.into_iter().map(with_newest_raises).collect(),
+                })
             })
             .await;
-        looked.map_err(closed)
+        looked.map_err(closed)?
     }
 
     pub(super) async fn budget_set(
@@ -120,7 +117,7 @@ impl Api {
                 let acted = change(book, &order, now)?;
                 Ok(BudgetChanged {
                     dry_run: order.dry_run,
-                    budget: book.budget_view_of(&key, now),
+                    budget: book.budget_view_of(&key, now).map(with_newest_raises),
                     limit_before: acted.limit_before,
                     opened: acted.opened,
                     cut_off: acted.cut_off,

@@ -48,7 +48,7 @@ impl Api {
         self.read(move |reader| reader.events(&filter)).await
     }
 
-    pub(super) async fn events_watch(&self) -> Result<Watching, RpcError> {
+    pub(in crate::api) async fn events_watch(&self) -> Result<Watching, RpcError> {
         let after = self
             .parts()
             .ledger

@@ -16,6 +16,8 @@ use super::super::Api;
 use super::closed;
 use crate::egress::providers::Key;
 
+/// How much of a command is kept, in bytes.
+const COMMAND_BYTES_MAX: usize = 4 << 10;
 /// The random bytes of a token.
 const TOKEN_BYTES: usize = 20;
 
@@ -44,7 +46,7 @@ impl Api {
             parents: params.parents,
             provider: params.provider,
             budgets: params.budgets,
-            command: params.command,
+            command: kept(params.command),
             process: params.process,
             renew: params.renew,
             uid,
@@ -186,6 +188,24 @@ impl Api {
         }
         Ok(variables)
     }
+}
+
+/// Keeps the beginning of a command: it is for people, and a prompt in it may be as long as a
+/// book.
+fn kept(command: Vec<String>) -> Vec<String> {
+    let mut left = COMMAND_BYTES_MAX;
+    let mut words = Vec::new();
+    for mut word in command {
+        if word.len() >= left {
+            word.truncate(word.floor_char_boundary(left));
+            word.push('…');
+            words.push(word);
+            break;
+        }
+        left -= word.len() + 1;
+        words.push(word);
+    }
+    words
 }
 
 fn check_client(client: &str) -> Result<(), RpcError> {

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::frame::LINE_BYTES_MAX;
 use bb_proto::reply::{Finding, Health, Hello, Severity, ShuttingDown};
+use bb_proto::request;
 use bb_proto::version::{PROTOCOL, VERSION};
 use bb_proto::view::{Head, Ledger, Snapshot};
-use bb_proto::{request, view};
+use serde_json::value::RawValue;
 
 use super::super::Api;
-use super::super::view::enforced;
-use super::closed;
+use super::super::view::{enforced, with_newest_raises};
+use super::{closed, reply};
 use crate::egress::providers::Key;
 
 /// The longest a snapshot waits for a change.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// The most rows of one part of a snapshot: a row is under 1.5 kB, and a line under 1 MiB.
+/// The most rows of one part of a snapshot.
 const PART_ROWS: usize = 500;
+/// The longest part of a snapshot, in bytes: the rest of its line is the answer around it.
+const PART_BYTES_MAX: usize = LINE_BYTES_MAX - 1_024;
 
 impl Api {
     pub(super) fn hello(&self, params: &request::Hello) -> Result<Hello, RpcError> {
@@ -124,7 +128,10 @@ impl Api {
         }
     }
 
-    pub(super) async fn snapshot(&self, params: &request::Snapshot) -> Result<Snapshot, RpcError> {
+    pub(super) async fn snapshot(
+        &self,
+        params: &request::Snapshot,
+    ) -> Result<Box<RawValue>, RpcError> {
         self.wait_for_change(params).await;
         let since = params.since;
         let (changes, revision, now, totals, events) = self
@@ -165,7 +172,11 @@ impl Api {
             .map(|bottle| enforced(bottle, &providers));
         let snapshot = Snapshot {
             head,
-            budgets: changes.budgets,
+            budgets: changes
+                .budgets
+                .into_iter()
+                .map(with_newest_raises)
+                .collect(),
             bottles: bottles.collect(),
             whole: changes.whole,
             budgets_gone: Vec::new(),
@@ -173,7 +184,7 @@ impl Api {
             more: false,
             next: None,
         };
-        Ok(part_of(snapshot, params.part.unwrap_or(0)))
+        fitting(&snapshot, params.part.unwrap_or(0))
     }
 
     async fn wait_for_change(&self, params: &request::Snapshot) {
@@ -182,9 +193,12 @@ impl Api {
         };
         let wait = Duration::from_millis(wait_ms).min(WAIT_MAX);
         let mut revisions = self.parts().ledger.revisions();
-        let changed = revisions.wait_for(|revision| *revision != since);
-        // Either something changed, or the wait is over: both are answered.
-        drop(tokio::time::timeout(wait, changed).await);
+        let mut stopping = self.parts().stop.subscribe();
+        tokio::select! {
+            _ = revisions.wait_for(|revision| *revision != since) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
     }
 
     pub(super) async fn shutdown(
@@ -202,38 +216,49 @@ impl Api {
     }
 }
 
-/// Cuts a snapshot into parts of so many rows, budgets first.
-fn part_of(mut snapshot: Snapshot, part: u32) -> Snapshot {
-    let rows = snapshot.budgets.len() + snapshot.bottles.len();
-    if rows <= PART_ROWS {
-        return snapshot;
+/// Returns as many rows from `from` on as a line has room for.
+fn fitting(snapshot: &Snapshot, from: u32) -> Result<Box<RawValue>, RpcError> {
+    let all = snapshot.budgets.len() + snapshot.bottles.len();
+    if from == 0 && all <= PART_ROWS {
+        let whole = reply(Ok(snapshot))?;
+        if whole.get().len() <= PART_BYTES_MAX {
+            return Ok(whole);
+        }
     }
-    let from = (part as usize).saturating_mul(PART_ROWS);
+    let mut rows = PART_ROWS;
+    loop {
+        let part = reply(Ok(part_of(snapshot, from, rows)))?;
+        if part.get().len() <= PART_BYTES_MAX || rows == 1 {
+            return Ok(part);
+        }
+        rows /= 2;
+    }
+}
+
+/// Returns so many rows of a snapshot, budgets first.
+fn part_of(snapshot: &Snapshot, from: u32, rows: usize) -> Snapshot {
     let budgets = snapshot.budgets.len();
-    let bottles_from = from.saturating_sub(budgets);
-    let mut left = PART_ROWS;
-    let mut take = |rows: usize| {
-        let taken = rows.min(left);
-        left -= taken;
-        taken
-    };
-    let budgets_here = take(budgets.saturating_sub(from));
-    let bottles_here = take(snapshot.bottles.len().saturating_sub(bottles_from));
-    let budget_rows: Vec<view::Budget> = snapshot
-        .budgets
-        .drain(..)
-        .skip(from)
-        .take(budgets_here)
-        .collect();
-    let bottle_rows: Vec<view::Bottle> = snapshot
-        .bottles
-        .drain(..)
-        .skip(bottles_from)
-        .take(bottles_here)
-        .collect();
-    snapshot.budgets = budget_rows;
-    snapshot.bottles = bottle_rows;
-    snapshot.more = from + PART_ROWS < rows;
-    snapshot.next = snapshot.more.then(|| part + 1);
-    snapshot
+    let all = budgets + snapshot.bottles.len();
+    let start = (from as usize).min(all);
+    let end = start.saturating_add(rows).min(all);
+    let of_budgets = start.min(budgets)..end.min(budgets);
+    let of_bottles = start.saturating_sub(budgets)..end.saturating_sub(budgets);
+    Snapshot {
+        head: snapshot.head.clone(),
+        budgets: snapshot
+            .budgets
+            .get(of_budgets)
+            .unwrap_or_default()
+            .to_vec(),
+        bottles: snapshot
+            .bottles
+            .get(of_bottles)
+            .unwrap_or_default()
+            .to_vec(),
+        whole: snapshot.whole,
+        budgets_gone: snapshot.budgets_gone.clone(),
+        bottles_gone: snapshot.bottles_gone.clone(),
+        more: end < all,
+        next: (end < all).then(|| u32::try_from(end).unwrap_or(u32::MAX)),
+    }
 }

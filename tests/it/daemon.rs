@@ -1,0 +1,8 @@
+//! The daemon as a process: how it starts, refuses to, reloads and ends.
+
+mod ending;
+mod files;
+mod idle;
+mod peers;
+mod reloading;
+mod starting;

@@ -1,0 +1,3 @@
+//! The control socket, as a stranger uses it.
+
+pub(crate) mod raw;
