@@ -40,15 +40,24 @@ impl Controller {
         home: &Path,
         script: impl Fn(&Call) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::start_as(std::process::id(), home, script)
+    }
+
+    /// Does so under another process id than our own.
+    pub(crate) fn start_as(
+        pid: u32,
+        home: &Path,
+        script: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let socket = Home::new(home).socket();
         std::fs::create_dir_all(socket.parent().expect("a directory")).expect("the directory");
         let listener = UnixListener::bind(&socket).expect("a socket");
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let (script, seen, home) = (Arc::new(script), Arc::clone(&calls), home.to_path_buf());
+        let (script, seen, hello) = (Arc::new(script), Arc::clone(&calls), hello(home, pid));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (script, seen, home) = (Arc::clone(&script), Arc::clone(&seen), home.clone());
-                thread::spawn(move || converse(stream, &home, &*script, &seen));
+                let (script, seen, hello) = (Arc::clone(&script), Arc::clone(&seen), hello.clone());
+                thread::spawn(move || converse(stream, &hello, &*script, &seen));
             }
         });
         Self { calls }
@@ -62,7 +71,7 @@ impl Controller {
 
 fn converse(
     stream: UnixStream,
-    home: &Path,
+    hello: &reply::Hello,
     script: &(dyn Fn(&Call) -> Answer + Send + Sync),
     seen: &Mutex<Vec<Call>>,
 ) {
@@ -71,7 +80,7 @@ fn converse(
         let request: Value = serde_json::from_str(&line).expect("a request");
         let call = parse(&request);
         let answer = match &call {
-            Ok(Call::Hello(_)) => Ok(json!(hello(home))),
+            Ok(Call::Hello(_)) => Ok(json!(hello)),
             Ok(call) => {
                 seen.lock().expect("the calls").push(call.clone());
                 script(call)
@@ -116,12 +125,12 @@ fn parse(request: &Value) -> Result<Call, RpcError> {
     Call::parse(method, Some(&params))
 }
 
-fn hello(home: &Path) -> reply::Hello {
+fn hello(home: &Path, pid: u32) -> reply::Hello {
     let home = Home::new(home);
     reply::Hello {
         protocol: PROTOCOL,
         version: VERSION.to_owned(),
-        pid: std::process::id(),
+        pid,
         home: home.path().display().to_string(),
         log: home.log().display().to_string(),
         egress: "127.0.0.1:7717".to_owned(),

@@ -98,7 +98,7 @@ mod tests {
         let bytes: usize = told.iter().map(String::len).sum();
         assert!((4_000..=4_100).contains(&bytes), "{bytes}");
         assert!(told[2].ends_with("日…"));
-        assert!(for_people(&command(&["x"; 9_000])).len() < 4_000);
+        assert!(for_people(&command(&["x"].repeat(9_000))).len() < 4_000);
     }
 
     #[test]

@@ -67,7 +67,9 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
     let pid = spawn_detached(&program, home, log)?;
     let mut connected = None;
     let mut answers = || {
-        connected = Connection::open(home).ok();
+        if connected.is_none() {
+            connected = Connection::open(home).ok();
+        }
         connected.is_some()
     };
     let answered_or_ended = wait::until(STARTING, || answers() || !process::is_alive(pid));
@@ -75,10 +77,13 @@ fn start(home: &Home, output: Output) -> Result<Connection, Failure> {
     let answered = answered_or_ended && wait::until(OTHER_STARTING, answers);
     match connected {
         Some(connection) if answered => {
-            let (pid, log) = (connection.hello().pid, connection.hello().log.clone());
-            output.note(&json!({"controller": {"pid": pid, "log": log}}), |_| {
-                format!("started bb-controller (pid {pid}), log: {log}")
-            });
+            let hello = connection.hello();
+            if hello.pid == pid {
+                output.note(
+                    &json!({"controller": {"pid": pid, "log": hello.log}}),
+                    |_| format!("started bb-controller (pid {pid}), log: {}", hello.log),
+                );
+            }
             Ok(connection)
         }
         _ => {
