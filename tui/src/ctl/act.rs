@@ -42,6 +42,7 @@ impl Act {
         connection: &mut Connection,
         output: Output,
     ) -> Outcome {
+        connection.expect_targets(targets.names.len())?;
         let asks = matches!(self, Self::Stop | Self::Remove) && !targets.dry_run && !yes;
         if asks && Output::can_ask() {
             let would = self.call(targets, true, connection)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bb_proto::client::{Client, ClientError};
+use bb_proto::client::{ANSWER_TIMEOUT, Client, ClientError};
 use bb_proto::event::EventNotification;
 use bb_proto::home::{Home, SOCKET_PATH_BYTES_MAX};
 use bb_proto::reply;
@@ -75,6 +75,14 @@ impl Connection {
     /// What the controller said of itself.
     pub(super) fn hello(&self) -> &reply::Hello {
         &self.hello
+    }
+
+    /// Lets the answers take as long as one would for each of so many targets.
+    pub(super) fn expect_targets(&self, targets: usize) -> Result<(), Failure> {
+        let targets = u32::try_from(targets.max(1)).unwrap_or(u32::MAX);
+        self.client
+            .set_timeout(ANSWER_TIMEOUT.saturating_mul(targets))
+            .map_err(|error| failure(&self.home, error))
     }
 
     /// Calls a method.
