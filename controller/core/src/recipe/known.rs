@@ -62,7 +62,9 @@ pub(super) const CLIENTS: &[Client] = &[
         provider: "claude",
         env: &[
             (Always, "ANTHROPIC_BASE_URL", Base("claude", "")),
-            (Keyed, "ANTHROPIC_API_KEY", Token),
+            // Not ANTHROPIC_API_KEY: in a terminal it asks about each key that is new to it, and
+            // recommends not to use it. This one it takes, before any stored login.
+            (Keyed, "ANTHROPIC_AUTH_TOKEN", Token),
             // Else it calls its maker for much besides models, past any base URL.
             (
                 Always,
@@ -71,7 +73,7 @@ pub(super) const CLIENTS: &[Client] = &[
             ),
         ],
         clear: &[
-            (Keyed, "ANTHROPIC_AUTH_TOKEN"),
+            (Keyed, "ANTHROPIC_API_KEY"),
             (Keyed, "CLAUDE_CODE_OAUTH_TOKEN"),
             (Always, "CLAUDE_CODE_USE_BEDROCK"),
             (Always, "CLAUDE_CODE_USE_VERTEX"),

@@ -22,13 +22,13 @@ fn claude_code_is_pointed_by_its_environment() {
         env(&keyed),
         [
             ("ANTHROPIC_BASE_URL", "http://127.0.0.1:7717/claude"),
-            ("ANTHROPIC_API_KEY", "bb_T0k"),
+            ("ANTHROPIC_AUTH_TOKEN", "bb_T0k"),
             ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
         ]
     );
     assert!(keyed.args.is_empty() && keyed.files.is_empty());
     assert_eq!(keyed.provider.as_str(), "claude");
-    assert!(keyed.clear.contains(&"ANTHROPIC_AUTH_TOKEN"));
+    assert!(keyed.clear.contains(&"ANTHROPIC_API_KEY"));
     let own = of("claude", Mode::Passthrough);
     assert_eq!(
         env(&own),
@@ -40,7 +40,7 @@ fn claude_code_is_pointed_by_its_environment() {
             ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
         ]
     );
-    assert!(!own.clear.contains(&"ANTHROPIC_AUTH_TOKEN"));
+    assert!(!own.clear.contains(&"ANTHROPIC_API_KEY"));
 }
 
 #[test]
@@ -157,7 +157,8 @@ fn a_clients_own_login_is_never_replaced_and_the_token_stands_in_its_paths_only(
     for client in clients() {
         let own = of(client, Mode::Passthrough);
         for (name, value) in &own.env {
-            assert!(!name.ends_with("_KEY"), "{client} {name}");
+            let is_login = name.ends_with("_KEY") || name.ends_with("_TOKEN");
+            assert!(!is_login, "{client} {name}");
             assert_eq!(
                 value.matches(TOKEN).count(),
                 value.matches("/b/bb_T0k/").count(),
