@@ -36,7 +36,7 @@ impl Api {
             }
         }
         if let Some(client) = &client {
-            check_client(client)?;
+            recipe_name(client)?;
         }
         let registration = Registration {
             name: params.name,
@@ -77,7 +77,7 @@ impl Api {
 
     pub(super) async fn bottle_env(&self, params: BottleEnv) -> Result<ClientEnv, RpcError> {
         let BottleEnv { name, client } = params;
-        check_client(&client)?;
+        recipe_name(&client)?;
         let of = name.clone();
         let looked = self
             .parts()
@@ -127,13 +127,10 @@ impl Api {
     }
 
     fn client_env(&self, bottle: &Bottle, client: &str) -> Result<ClientEnv, RpcError> {
-        let unknown = || {
-            check_client(client)
-                .err()
-                .unwrap_or_else(|| no_client(client))
-        };
+        let client = recipe_name(client)?;
         let by_mode = |mode| {
-            recipe::recipe(client, &self.base_url(), &bottle.token, mode).ok_or_else(unknown)
+            recipe::recipe(client, &self.base_url(), &bottle.token, mode)
+                .ok_or_else(|| no_client(client))
         };
         let passing = by_mode(Mode::Passthrough)?;
         let providers = self.parts().live.providers();
@@ -208,12 +205,10 @@ fn kept(command: Vec<String>) -> Vec<String> {
     words
 }
 
-fn check_client(client: &str) -> Result<(), RpcError> {
-    if recipe::clients().any(|known| known == client) {
-        Ok(())
-    } else {
-        Err(no_client(client))
-    }
+/// Returns the recipe that a client's name, or its command's, stands for.
+fn recipe_name(client: &str) -> Result<&'static str, RpcError> {
+    let named = recipe::clients().find(|known| *known == client);
+    named.or_else(|| recipe::for_command(client)).ok_or_else(|| no_client(client))
 }
 
 fn no_client(client: &str) -> RpcError {
