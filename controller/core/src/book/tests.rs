@@ -2,6 +2,7 @@
 
 mod args;
 mod calls;
+mod client;
 mod commands;
 mod kept;
 mod laws;

@@ -1,18 +1,16 @@
 //! Laws that hold after any command, over random ones.
 
-use std::collections::BTreeMap;
-
-use bb_proto::budget::BudgetKey;
 use bb_proto::event::EventKind;
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
-use bb_proto::view::{self, ClosedBy};
+use bb_proto::view::ClosedBy;
 use proptest::collection::vec;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use uuid::Uuid;
 
 use super::args::{Args, parse};
+use super::client::Client;
 use super::commands::{BEGINNING, command};
 use super::model::{Model, Verdict, account, binding, one};
 use super::restart::assert_same;
@@ -59,48 +57,6 @@ struct Court {
     client: Client,
     /// Whether what is played is printed: the shortest case that broke a law.
     aloud: bool,
-}
-
-/// A client that asks only for what changed.
-#[derive(Debug, Default)]
-struct Client {
-    revision: Option<u64>,
-    bottles: BTreeMap<BottleName, view::Bottle>,
-    budgets: BTreeMap<BudgetKey, view::Budget>,
-}
-
-impl Client {
-    fn ask(&mut self, stage: &Stage) {
-        let changes = stage.book.changes(self.revision, stage.now);
-        if changes.whole {
-            self.bottles.clear();
-            self.budgets.clear();
-        }
-        for name in &changes.bottles_gone {
-            self.bottles.remove(name);
-        }
-        let bottles = changes.bottles.into_iter();
-        self.bottles
-            .extend(bottles.map(|bottle| (bottle.name.clone(), bottle)));
-        let budgets = changes.budgets.into_iter();
-        self.budgets
-            .extend(budgets.map(|budget| (budget.id.clone(), budget)));
-        self.revision = Some(stage.book.revision());
-        let whole = stage.book.changes(None, stage.now);
-        // What binds first follows the rates and what others spend; a row that is idle may lag.
-        let row = |bottle: &view::Bottle| view::Bottle {
-            binding: BTreeMap::new(),
-            binds_next: BTreeMap::new(),
-            ..bottle.clone()
-        };
-        assert_eq!(self.bottles.len(), whole.bottles.len());
-        for bottle in &whole.bottles {
-            let known = self.bottles.get(&bottle.name).map(row);
-            assert_eq!(known, Some(row(bottle)), "a client sees what there is");
-        }
-        let known: Vec<_> = self.budgets.values().collect();
-        assert_eq!(known, whole.budgets.iter().collect::<Vec<_>>());
-    }
 }
 
 impl Court {

@@ -267,6 +267,28 @@ fn the_run_of_a_parent_that_begins_anew_opens_what_its_last_run_closed() {
 }
 
 #[test]
+fn what_did_not_fit_into_the_last_run_of_a_parent_is_open_in_the_next() {
+    check(
+        "
+        settings bottle:base/claude/run 100; host/claude 1000 ceiling
+        launch base
+        launch web parents=base
+        reserve 1 base claude 50+10
+        settle 1 50+10
+        reserve 2 web claude 41+1  => 2 refused by bottle:base/claude/run 60/100
+                                   => bottle:base/claude/run spent
+                                   => web closed: claude by bottle:base/claude/run
+                                   => web refusals noted: 1
+        raise host/claude 1        => done, was 1000
+        end base
+        launch base                => base runs; web open: claude by bottle:base/claude/run
+                                   => token bb_3 issued
+        reserve 3 web claude 41+1  => 3 admitted 42
+        ",
+    );
+}
+
+#[test]
 fn those_who_wait_pass_when_the_run_of_a_parent_begins_anew() {
     check(
         "
