@@ -95,7 +95,9 @@ impl Client {
         };
         let mut line = serde_json::to_vec(&request).map_err(malformed)?;
         line.push(b'\n');
-        self.stream.write_all(&line).map_err(ClientError::Broken)?;
+        if let Err(error) = self.stream.write_all(&line) {
+            return Err(self.turned_away().unwrap_or(ClientError::Broken(error)));
+        }
         loop {
             let line = self.read_line()?;
             if serde_json::from_slice::<NotificationLine>(&line).is_ok() {
@@ -113,6 +115,13 @@ impl Client {
                 )),
             };
         }
+    }
+
+    /// Returns why the controller let us go before it read anything, where it said so.
+    fn turned_away(&mut self) -> Option<ClientError> {
+        let line = self.read_line().ok()?;
+        let response: ResponseLine = serde_json::from_slice(&line).ok()?;
+        response.error.map(ClientError::Refused)
     }
 
     /// Waits for the next event after `events.watch` was called on this connection.

@@ -161,7 +161,7 @@ async fn a_reload_says_what_it_changes_and_a_rehearsal_changes_nothing() -> Resu
     assert_eq!(did["applied"], true);
     assert_eq!(did["changes"], would["changes"]);
     let changes = did["changes"].to_string();
-    assert!(changes.contains("9"), "{changes}");
+    assert!(changes.contains('9'), "{changes}");
     assert!(
         changes.contains("egress.listen holds from the next start on"),
         "{changes}"
