@@ -327,3 +327,35 @@ impl Shared {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bb_proto::event::EventKind;
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_answered_by_what_is_on_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.db");
+        let (handle, thread) = open(&path, Rules::default()).expect("a ledger");
+        let (reply, mut answer) = oneshot::channel();
+        let noted = Letter::Act(Box::new(|book: &mut Book, now| {
+            book.note(now, EventKind::Started, "zebra".to_owned());
+            Box::new(|written: bool| assert!(written)) as mailbox::Answer
+        }));
+        let asked = Letter::Look(Box::new(move |_: &Book, _| {
+            let count = "SELECT count(*) FROM events WHERE body LIKE '%zebra%'";
+            let file = Connection::open(path).expect("the file");
+            let count: i64 = file.query_row(count, [], |row| row.get(0)).expect("a count");
+            reply.send(count).expect("somebody waits");
+        }));
+        // Both in one round of work, as under load.
+        let mut owner = handle.shared.lock_owner();
+        owner.work(vec![noted, asked], &handle.shared.outside);
+        drop(owner);
+        assert_eq!(answer.try_recv(), Ok(1));
+        thread.join();
+    }
+}

@@ -23,7 +23,7 @@ pub(super) type Answer = Box<dyn FnOnce(bool) + Send>;
 /// An order, which decides and gives its answer.
 type Act = Box<dyn FnOnce(&mut Book, Timestamp) -> Answer + Send>;
 /// A question, which answers by itself: nothing is written for it.
-type Look = Box<dyn FnOnce(&Book, Timestamp) + Send>;
+pub(super) type Look = Box<dyn FnOnce(&Book, Timestamp) + Send>;
 
 pub(super) enum Letter {
     Reserve {

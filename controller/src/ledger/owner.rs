@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::clock::Clock;
 use super::identities::Identity;
-use super::mailbox::{Answer, Letter};
+use super::mailbox::{Answer, Letter, Look};
 use super::{Closed, NotAdmitted, Outside};
 use crate::store::{Group, Store, StoreError};
 
@@ -32,6 +32,7 @@ enum Reply {
     Refuse(ReserveReply, NotAdmitted),
     Settle(oneshot::Sender<Result<Resolved, Closed>>, Resolved),
     Act(Answer),
+    Look(Look),
 }
 
 /// The book, the database, and who waits for what.
@@ -208,7 +209,7 @@ impl Owner {
                 self.book.void(call, status, now);
             }
             Letter::Act(act) => replies.push(Reply::Act(act(&mut self.book, now))),
-            Letter::Look(look) => look(&self.book, now),
+            Letter::Look(look) => replies.push(Reply::Look(look)),
         }
     }
 
@@ -358,6 +359,7 @@ impl Owner {
                 }
             }
             Reply::Act(answer) => answer(written),
+            Reply::Look(look) => look(&self.book, now),
         }
     }
 }
