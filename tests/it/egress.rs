@@ -2,8 +2,10 @@
 
 mod charges;
 mod encodings;
+mod faults;
 mod holding;
 mod http;
+mod identity;
 mod raw;
 mod spoken;
 mod ways;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::Egress;
 use super::body::{ClientBody, RequestBody, Whole};
 use super::document::Document;
-use super::headers::{strip_hop_by_hop, towards_upstream};
+use super::headers::{strip_hop_by_hop, towards_upstream, without_keys};
 use super::identify::{Identified, Unidentified, identify, target};
 use super::metered_body::{CallInFlight, Flow, HELD_BYTES_MAX, Hold, MeteredBody};
 use super::providers::{Provider, Providers};
@@ -181,7 +181,8 @@ impl Call {
         let in_header = self.who.token_in_header;
         towards_upstream(&mut head.headers, &provider.key, credential, in_header)
             .map_err(|_| self.refused(Reason::NoCredential))?;
-        let path = provider.row.upstream_path(head.method.as_str(), &self.path);
+        let path = without_keys(&self.path, &provider.key);
+        let path = provider.row.upstream_path(head.method.as_str(), &path);
         head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
         head.version = Version::HTTP_11;
         head.extensions.clear();

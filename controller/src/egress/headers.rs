@@ -1,8 +1,12 @@
-//! Headers on their way through: hop-by-hop ones end here, credentials are exchanged.
+//! Headers on their way through: hop-by-hop ones end here, credentials are exchanged; those in a
+//! query end here too.
+
+use std::borrow::Cow;
 
 use bb_core::provider::CredentialHeader;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::identify::TOKEN_PREFIX;
 use super::providers::Key;
 
 /// Headers that are about one connection, not about the message.
@@ -72,6 +76,26 @@ pub(super) fn towards_upstream(
     Ok(())
 }
 
+/// Takes the keys out of a path's query that the provider must not get: tokens of ours, and where
+/// the controller puts its own key in, any other.
+pub(super) fn without_keys<'a>(path_and_query: &'a str, key: &Key) -> Cow<'a, str> {
+    let Some((path, query)) = path_and_query.split_once('?') else {
+        return Cow::Borrowed(path_and_query);
+    };
+    let goes = |pair: &str| {
+        let key_given = pair.strip_prefix("key=");
+        key_given.is_some_and(|given| matches!(key, Key::Ours(_)) || given.starts_with(TOKEN_PREFIX))
+    };
+    if !query.split('&').any(goes) {
+        return Cow::Borrowed(path_and_query);
+    }
+    let left: Vec<&str> = query.split('&').filter(|pair| !goes(pair)).collect();
+    Cow::Owned(match left.as_slice() {
+        [] => path.to_owned(),
+        pairs => format!("{path}?{}", pairs.join("&")),
+    })
+}
+
 /// There is no credential that the provider would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoKey;
@@ -99,6 +123,15 @@ mod tests {
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["te", "x-kept"]);
+    }
+
+    #[test]
+    fn a_key_in_a_query_stays_only_where_it_is_the_clients_own_login() {
+        let passed = |path| without_keys(path, &Key::Passthrough).into_owned();
+        assert_eq!(passed("/m?key=AIza&alt=sse"), "/m?key=AIza&alt=sse");
+        assert_eq!(passed("/m?key=bb_1&alt=sse"), "/m?alt=sse");
+        assert_eq!(passed("/m?key=bb_1"), "/m");
+        assert_eq!(passed("/m?keys=bb_1&x=key=bb_1"), "/m?keys=bb_1&x=key=bb_1");
     }
 
     #[test]

@@ -52,36 +52,32 @@ pub(super) fn target(path_and_query: &str) -> Option<Target<'_>> {
     })
 }
 
-/// Finds the bottle of a request; a token in the path and one in a header must agree.
+/// Finds the bottle of a request; all tokens in it, in the path and in headers, must agree.
 pub(super) fn identify(
     ledger: &LedgerHandle,
     target: &Target<'_>,
     headers: &HeaderMap,
 ) -> Result<Identified, Unidentified> {
-    let in_header = header_token(headers);
-    let by_header = in_header.map(|token| ledger.identify(token));
-    let by_path = target.token.map(|token| ledger.identify(token));
-    let token_in_header = in_header.is_some();
-    match (by_path, by_header) {
-        (Some(Some(path)), Some(Some(header))) if path.run != header.run => {
-            Err(Unidentified::Mismatch)
+    let mut found: Option<Identity> = None;
+    for token in target.token.into_iter().chain(header_tokens(headers)) {
+        let identity = ledger.identify(token).ok_or(Unidentified::NoToken)?;
+        match &found {
+            Some(before) if before.run != identity.run => return Err(Unidentified::Mismatch),
+            _ => found = Some(identity),
         }
-        (Some(Some(identity)), None | Some(Some(_))) | (None, Some(Some(identity))) => {
-            Ok(Identified {
-                identity,
-                token_in_header,
-            })
-        }
-        _ => Err(Unidentified::NoToken),
     }
+    Ok(Identified {
+        identity: found.ok_or(Unidentified::NoToken)?,
+        token_in_header: header_tokens(headers).next().is_some(),
+    })
 }
 
-/// Returns the first of our tokens that stands where an API key stands.
-fn header_token(headers: &HeaderMap) -> Option<&str> {
-    CredentialHeader::ALL.iter().find_map(|header| {
-        let value = headers.get(header.name())?.to_str().ok()?;
-        header
-            .key_in(value)
+/// Returns the tokens of ours that stand where an API key stands.
+fn header_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    CredentialHeader::ALL.iter().flat_map(|header| {
+        let values = headers.get_all(header.name()).iter();
+        values
+            .filter_map(|value| header.key_in(value.to_str().ok()?))
             .filter(|key| key.starts_with(TOKEN_PREFIX))
     })
 }
@@ -111,8 +107,9 @@ mod tests {
     fn only_a_token_of_ours_is_one() {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", "sk-ant-real".parse().expect("a value"));
-        assert_eq!(header_token(&headers), None);
+        assert_eq!(header_tokens(&headers).next(), None);
         headers.insert("authorization", "Bearer bb_1".parse().expect("a value"));
-        assert_eq!(header_token(&headers), Some("bb_1"));
+        headers.append("authorization", "Bearer bb_2".parse().expect("a value"));
+        assert!(header_tokens(&headers).eq(["bb_1", "bb_2"]));
     }
 }

@@ -1,5 +1,7 @@
 //! The ways to ask a model that the proxy meters, and how each is asked.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -214,6 +216,25 @@ pub(super) async fn within_time<T>(limit: Duration, what: impl Future<Output = T
     tokio::time::timeout(limit, what)
         .await
         .with_context(|| format!("nothing came within {limit:?}"))
+}
+
+/// Waits for all of them at once.
+pub(super) async fn together<T>(them: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut them: Vec<_> = them.into_iter().map(|it| (Box::pin(it), None)).collect();
+    poll_fn(|cx| {
+        for (it, done) in them.iter_mut().filter(|(_, done)| done.is_none()) {
+            if let Poll::Ready(output) = it.as_mut().poll(cx) {
+                *done = Some(output);
+            }
+        }
+        if them.iter().all(|(_, done)| done.is_some()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    them.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 /// Takes out what differs between two answers to one request: the ids and the time.
