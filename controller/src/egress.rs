@@ -13,15 +13,18 @@ use tokio_util::task::TaskTracker;
 use crate::ledger::LedgerHandle;
 
 mod body;
+mod client_body;
 mod document;
 mod exchange;
 mod headers;
 mod identify;
+mod in_flight;
 pub mod listener;
 mod metered_body;
 pub mod providers;
 mod refuse;
 mod request;
+mod respond;
 mod sending;
 mod tap;
 mod upstream;

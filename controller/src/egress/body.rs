@@ -1,4 +1,4 @@
-//! The bodies that the proxy sends: to clients and to providers.
+//! The parts of bodies: bytes that are all there, what a provider gets, why a body breaks off.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,9 +7,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-
-use super::metered_body::MeteredBody;
-use super::upstream::UpstreamBody;
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -39,70 +36,20 @@ impl Whole {
         }
     }
 
-    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
+    pub(super) fn next_frame(&mut self) -> Option<Frame<Bytes>> {
         let data = self.bytes.take().map(Frame::data);
         data.or_else(|| self.trailers.take().map(Frame::trailers))
     }
 
-    fn is_end(&self) -> bool {
+    pub(super) fn is_end(&self) -> bool {
         self.bytes.is_none() && self.trailers.is_none()
     }
 
-    fn size_hint(&self) -> SizeHint {
+    pub(super) fn size_hint(&self) -> SizeHint {
         match self.trailers {
             // Trailers need a body whose length is not said ahead.
             Some(_) => SizeHint::default(),
             None => SizeHint::with_exact(self.bytes.as_ref().map_or(0, |b| b.len() as u64)),
-        }
-    }
-}
-
-/// What a client gets.
-#[derive(Debug)]
-pub(super) enum ClientBody {
-    /// All of it is there.
-    Whole(Whole),
-    /// A provider's answer as it comes, not metered.
-    Passed(UpstreamBody),
-    /// A provider's answer, metered.
-    Metered(Box<MeteredBody>),
-}
-
-impl ClientBody {
-    pub(super) fn empty() -> Self {
-        Self::Whole(Whole::default())
-    }
-}
-
-impl Body for ClientBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            Self::Whole(whole) => Poll::Ready(whole.next_frame().map(Ok)),
-            Self::Passed(body) => Pin::new(body).poll_frame(cx),
-            Self::Metered(body) => Pin::new(body.as_mut()).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(whole) => whole.is_end(),
-            Self::Passed(body) => body.is_end_stream(),
-            Self::Metered(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(whole) => whole.size_hint(),
-            Self::Passed(body) => body.size_hint(),
-            // A cut would make any promise of a length false.
-            Self::Metered(_) => SizeHint::default(),
         }
     }
 }

@@ -19,14 +19,17 @@ use hyper::body::Incoming;
 use uuid::Uuid;
 
 use super::Egress;
-use super::body::{ClientBody, RequestBody, Whole};
+use super::body::{RequestBody, Whole};
+use super::client_body::ClientBody;
 use super::document::Document;
 use super::headers::{strip_hop_by_hop, towards_upstream, without_keys};
 use super::identify::{Identified, Unidentified, identify, target};
-use super::metered_body::{CallInFlight, Flow, HELD_BYTES_MAX, Hold, MeteredBody};
+use super::in_flight::CallInFlight;
+use super::metered_body::{Flow, HELD_BYTES_MAX, Hold, MeteredBody};
 use super::providers::{Provider, Providers};
 use super::refuse::Refused;
 use super::request::{Unread, read_whole};
+use super::respond::respond;
 use super::sending::{Arrived, Parts, Sending, is_unbilled};
 use super::tap::{Tap, framing};
 use super::upstream::{UpstreamBody, UpstreamError};
@@ -70,7 +73,7 @@ pub(super) async fn answer(egress: Egress, request: Request<Incoming>) -> Respon
                 bottle = refused.bottle.as_ref().map(tracing::field::display),
                 "refused"
             );
-            let mut response = refused.into_response(wire);
+            let mut response = respond(&refused, wire);
             if is_head {
                 *response.body_mut() = ClientBody::empty();
             }

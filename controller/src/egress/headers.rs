@@ -84,7 +84,8 @@ pub(super) fn without_keys<'a>(path_and_query: &'a str, key: &Key) -> Cow<'a, st
     };
     let goes = |pair: &str| {
         let key_given = pair.strip_prefix("key=");
-        key_given.is_some_and(|given| matches!(key, Key::Ours(_)) || given.starts_with(TOKEN_PREFIX))
+        key_given
+            .is_some_and(|given| matches!(key, Key::Ours(_)) || given.starts_with(TOKEN_PREFIX))
     };
     if !query.split('&').any(goes) {
         return Cow::Borrowed(path_and_query);

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bb_core::book::{Admitted, CutReason, Outcome, Resolved};
+use bb_core::book::{CutReason, Outcome, Resolved};
 use bb_core::estimate::{Known, used};
 use bb_core::meter::UsageChunkFilter;
-use bb_proto::ids::{BottleName, CallId};
 use bb_proto::reply::Ending;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -19,10 +18,11 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
 use super::body::BodyError;
+use super::in_flight::CallInFlight;
 use super::refuse::Refused;
 use super::tap::Tap;
 use super::upstream::UpstreamBody;
-use crate::ledger::{LedgerHandle, Settling};
+use crate::ledger::Settling;
 
 /// What has flowed is told to the ledger each time so many bytes of text did.
 const REPORT_BYTES: u64 = 1_024;
@@ -32,45 +32,6 @@ const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
 const BOUNDARY_BYTES: usize = 64 << 10;
 /// The longest piece of an answer that is held until it is charged, where no event ends it.
 pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
-
-/// A call that was forwarded: it must be settled or voided, and is at the latest when dropped.
-#[derive(Debug)]
-pub(super) struct CallInFlight {
-    pub(super) ledger: LedgerHandle,
-    pub(super) call: CallId,
-    pub(super) admitted: Admitted,
-    pub(super) bottle: BottleName,
-    pub(super) status: Option<u16>,
-    pub(super) is_resolved: bool,
-}
-
-impl CallInFlight {
-    pub(super) fn settle(&mut self, known: Known, ending: Ending) -> Settling {
-        self.is_resolved = true;
-        self.ledger.settle(
-            self.call,
-            Outcome {
-                known,
-                ending,
-                status: self.status,
-            },
-        )
-    }
-
-    pub(super) fn void(&mut self) {
-        self.is_resolved = true;
-        self.ledger.void(self.call, self.status);
-    }
-}
-
-impl Drop for CallInFlight {
-    fn drop(&mut self) {
-        if !self.is_resolved {
-            // It was forwarded and nothing is known of it: charged by estimate, never forgotten.
-            drop(self.settle(Known::default(), Ending::ClientGone));
-        }
-    }
-}
 
 /// How an answer's end is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

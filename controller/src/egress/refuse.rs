@@ -1,15 +1,10 @@
-//! The one place where a refusal becomes an answer.
+//! Why a request is refused, and by which budget: what the ledger said, in the agents' words.
 
 use bb_core::book::{CutReason, Refusal, RefusalReason};
-use bb_core::refusal::{self, Reason};
+use bb_core::refusal::Reason;
 use bb_proto::budget::Scope;
 use bb_proto::ids::BottleName;
-use bb_proto::usage::Wire;
-use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
 
-use super::body::{ClientBody, Whole};
 use crate::ledger::NotAdmitted;
 
 /// A refusal with what is known of it: for the headers only, never for the body.
@@ -60,50 +55,6 @@ impl Refused {
                 by: Some(Box::new(refusal)),
             },
         }
-    }
-
-    /// Makes the answer, in the dialect of the call where it is known.
-    pub(super) fn into_response(self, wire: Option<Wire>) -> Response<ClientBody> {
-        let body = Bytes::from(refusal::body(wire, self.reason));
-        let mut response = Response::new(ClientBody::Whole(Whole::new(body, None)));
-        *response.status_mut() =
-            StatusCode::from_u16(self.reason.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(refusal::CONTENT_TYPE),
-        );
-        for (name, value) in refusal::headers(self.reason) {
-            headers.insert(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-        }
-        let mut put = |name: &'static str, value: &str| {
-            // A name of another script is no header text; it is in the events.
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        put(refusal::HEADER_REASON, self.reason.as_str());
-        if let Some(bottle) = &self.bottle {
-            put(refusal::HEADER_BOTTLE, bottle.as_str());
-        }
-        let Some(by) = &self.by else { return response };
-        if let Some(budget) = &by.budget {
-            let scope = match &budget.scope {
-                Scope::Launch(_) => "launch".to_owned(),
-                scope => scope.to_string(),
-            };
-            put(refusal::HEADER_SCOPE, &scope);
-        }
-        if let Some(limit) = by.limit {
-            put(refusal::HEADER_LIMIT, &limit.to_string());
-        }
-        if let Some(used) = by.used {
-            put(refusal::HEADER_USED, &used.to_string());
-        }
-        response
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::Egress;
-use super::metered_body::{CallInFlight, Flow};
+use super::in_flight::CallInFlight;
+use super::metered_body::Flow;
 use super::tap::Tap;
 use super::upstream::{UpstreamBody, UpstreamError};
 
