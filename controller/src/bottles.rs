@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bb_core::bottle::Lifecycle;
 use bb_proto::ids::{BottleName, RunId};
-use bb_proto::request::Process;
+use bb_proto::process::Process;
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -11,6 +11,7 @@ pub mod event;
 pub mod frame;
 pub mod home;
 pub mod ids;
+pub mod process;
 pub mod reply;
 pub mod request;
 pub mod time;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::budget::{BudgetKey, Cap, ProviderSelector};
 use crate::error::{ErrorCode, RpcError};
 use crate::ids::{AgentName, BottleName, ProviderKey, RunId};
+use crate::process::Process;
 use crate::reply;
 use crate::time::Timestamp;
 use crate::units::Tokens;
@@ -181,15 +182,6 @@ pub struct LaunchBudget {
     pub provider: ProviderSelector,
     /// How many.
     pub limit: Tokens,
-}
-
-/// The process a bottle runs as, on this host. It stands in a request and in answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its process id, which is also its group's.
-    pub pid: u32,
-    /// When it started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
-    pub start_ticks: u64,
 }
 
 /// Reads a process in a request, where unknown fields are refused.

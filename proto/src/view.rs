@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Window};
 use crate::ids::{AgentName, BottleName, ProviderKey, RunId};
-use crate::request::Process;
+use crate::process::Process;
 use crate::time::Timestamp;
 use crate::units::Tokens;
 

@@ -46,7 +46,9 @@ struct Arguments {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let ran = runtime
         .context("starting threads")
         .and_then(|runtime| runtime.block_on(run(&arguments)));
@@ -95,11 +97,20 @@ async fn one_client(arguments: &Arguments, targets: &[Target]) -> anyhow::Result
     parts::say("             first p50   first p99    last p50    last p99");
     for (target, times) in targets.iter().zip(&seen) {
         let [a, b, c, d] = times.medians();
-        parts::say(&format!("{:<11} {a:>10} {b:>11} {c:>11} {d:>11}", target.name));
+        parts::say(&format!(
+            "{:<11} {a:>10} {b:>11} {c:>11} {d:>11}",
+            target.name
+        ));
     }
-    let [direct, nginx, ours] = seen.as_slice() else { return Ok(()) };
+    let [direct, nginx, ours] = seen.as_slice() else {
+        return Ok(());
+    };
     let (direct, nginx, ours) = (direct.medians(), nginx.medians(), ours.medians());
-    for (what, at) in [("first byte, p50", 0), ("first byte, p99", 1), ("last byte, p50", 2)] {
+    for (what, at) in [
+        ("first byte, p50", 0),
+        ("first byte, p99", 1),
+        ("last byte, p50", 2),
+    ] {
         let added = |of: [u64; 4]| of[at].saturating_sub(direct[at]);
         parts::say(&format!(
             "added to the {what}: nginx {} µs, controller {} µs, ratio {:.2}",
@@ -143,7 +154,9 @@ async fn sixteen_clients(arguments: &Arguments, targets: &[Target]) -> anyhow::R
 /// Many slow streams at once, as agents have them: processor time and memory.
 async fn many_streams(arguments: &Arguments, parts: &Parts) -> anyhow::Result<()> {
     let count = arguments.streams;
-    parts::say(&format!("\n{count} streams at once, 200 events 50 ms apart"));
+    parts::say(&format!(
+        "\n{count} streams at once, 200 events 50 ms apart"
+    ));
     let mut cpu = Vec::new();
     for target in parts.targets() {
         let seen = streams::run(&target, count).await?;
@@ -159,12 +172,18 @@ async fn many_streams(arguments: &Arguments, parts: &Parts) -> anyhow::Result<()
         cpu.push(seen.cpu);
     }
     if let [_, nginx, ours] = cpu.as_slice() {
-        parts::say(&format!("CPU, controller / nginx: {:.2}", ours.as_secs_f64() / nginx.as_secs_f64()));
+        parts::say(&format!(
+            "CPU, controller / nginx: {:.2}",
+            ours.as_secs_f64() / nginx.as_secs_f64()
+        ));
     }
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a ratio of two small figures, for people")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a ratio of two small figures, for people"
+)]
 fn ratio(one: u64, other: u64) -> f64 {
     one as f64 / other.max(1) as f64
 }

@@ -1,10 +1,11 @@
 //! Bottles: who they are, who they extend, what is closed to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bb_proto::budget::ProviderSelector;
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
-use bb_proto::request::{LaunchBudget, Process};
+use bb_proto::process::Process;
+use bb_proto::request::LaunchBudget;
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::ClosedBy;
@@ -33,7 +34,8 @@ pub struct Closing {
     pub since: Timestamp,
     /// Why, where the operator said.
     pub why: Option<String>,
-    /// The limit the budget had: it opens by itself only above it.
+    /// Where a call alone did not fit into a budget, the limit it had: it opens by itself only above
+    /// it. Else it opens once the budget has room.
     pub limit: Option<Tokens>,
 }
 
@@ -115,6 +117,8 @@ pub struct Manifest {
 #[derive(Debug, Default)]
 pub struct Bottles {
     known: BTreeMap<BottleName, Bottle>,
+    /// The current or last run of each.
+    runs: HashSet<RunId>,
     manifests: BTreeMap<BottleName, Manifest>,
 }
 
@@ -131,12 +135,26 @@ impl Bottles {
 
     /// Puts a bottle in the place of the one of its name.
     pub fn put(&mut self, bottle: Bottle) {
-        self.known.insert(bottle.name.clone(), bottle);
+        self.runs.insert(bottle.run);
+        let run = bottle.run;
+        let before = self.known.insert(bottle.name.clone(), bottle);
+        if let Some(before) = before.filter(|before| before.run != run) {
+            self.runs.remove(&before.run);
+        }
+    }
+
+    /// Returns whether a run is the current or last one of its bottle.
+    pub fn has_run(&self, run: RunId) -> bool {
+        self.runs.contains(&run)
     }
 
     /// Forgets a bottle.
     pub fn remove(&mut self, name: &BottleName) -> Option<Bottle> {
-        self.known.remove(name)
+        let removed = self.known.remove(name);
+        if let Some(removed) = &removed {
+            self.runs.remove(&removed.run);
+        }
+        removed
     }
 
     /// Returns a bottle to change what is kept in memory only.

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use bb_proto::request::Process;
+use bb_proto::process::Process;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -24,7 +24,10 @@ impl Running {
         if start_ticks(process.pid)? != process.start_ticks {
             return None;
         }
-        #[expect(deprecated, reason = "sound here: an owned descriptor lives as long as its watch")]
+        #[expect(
+            deprecated,
+            reason = "sound here: an owned descriptor lives as long as its watch"
+        )]
         let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).ok()?;
         Some(Self { pid, descriptor })
     }

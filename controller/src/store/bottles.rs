@@ -2,7 +2,7 @@
 
 use bb_core::bottle::{Bottle, Closing, Lifecycle};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey};
-use bb_proto::request::Process;
+use bb_proto::process::Process;
 use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
 use rusqlite::{Connection, Row, named_params, params};

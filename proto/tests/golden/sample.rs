@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Window};
 use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
-use bb_proto::request::{Expect, Process};
+use bb_proto::process::Process;
+use bb_proto::request::Expect;
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::{

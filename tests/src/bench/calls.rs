@@ -22,7 +22,11 @@ impl Connection {
     async fn open(target: &Target) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(&target.address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: request(target), buffer: vec![0; 64 << 10] })
+        Ok(Self {
+            stream,
+            request: request(target),
+            buffer: vec![0; 64 << 10],
+        })
     }
 
     /// Makes a call; returns the time to its first byte and to its last.
@@ -80,7 +84,11 @@ pub(super) async fn in_turn(target: &Target, calls: usize) -> anyhow::Result<Vec
 }
 
 /// Has clients call as fast as they can; returns calls a second.
-pub(super) async fn at_once(target: &Target, clients: usize, span: Duration) -> anyhow::Result<u64> {
+pub(super) async fn at_once(
+    target: &Target,
+    clients: usize,
+    span: Duration,
+) -> anyhow::Result<u64> {
     let mut tasks = tokio::task::JoinSet::new();
     let started = Instant::now();
     for _ in 0..clients {
@@ -119,16 +127,23 @@ impl Times {
         first.sort_unstable();
         last.sort_unstable();
         let at = |sorted: &[u64], percent: usize| {
-            sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0)
+            sorted
+                .get(sorted.len() * percent / 100)
+                .copied()
+                .unwrap_or(0)
         };
-        self.rounds.push([at(&first, 50), at(&first, 99), at(&last, 50), at(&last, 99)]);
+        self.rounds
+            .push([at(&first, 50), at(&first, 99), at(&last, 50), at(&last, 99)]);
     }
 
     /// Returns the median over the rounds of each figure.
     pub(super) fn medians(&self) -> [u64; 4] {
         std::array::from_fn(|figure| {
-            let mut of: Vec<u64> =
-                self.rounds.iter().filter_map(|round| round.get(figure).copied()).collect();
+            let mut of: Vec<u64> = self
+                .rounds
+                .iter()
+                .filter_map(|round| round.get(figure).copied())
+                .collect();
             of.sort_unstable();
             of.get(of.len() / 2).copied().unwrap_or(0)
         })

@@ -36,9 +36,11 @@ pub(super) struct Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        // nginx ends its worker when it is told to; one that ended already is what is wanted.
+        // nginx ends its worker when it is told to.
         let pid = rustix::process::Pid::from_child(&self.nginx);
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        if let Err(error) = rustix::process::kill_process(pid, rustix::process::Signal::TERM) {
+            say(&format!("nginx was gone: {error}"));
+        }
         drop(self.nginx.wait());
         drop(self.provider.kill());
         drop(self.provider.wait());
@@ -56,18 +58,33 @@ impl Parts {
         let mut line = String::new();
         BufReader::new(provider.stdout.take().context("no output")?).read_line(&mut line)?;
         let said: serde_json::Value = serde_json::from_str(&line)?;
-        let provider_address =
-            said.get("address").and_then(|a| a.as_str()).context("no address")?.to_owned();
+        let provider_address = said
+            .get("address")
+            .and_then(|a| a.as_str())
+            .context("no address")?
+            .to_owned();
 
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
         let nginx_address = format!("127.0.0.1:{port}");
         let root = folder.path().display().to_string();
         let configuration = folder.path().join("nginx.conf");
-        std::fs::write(&configuration, nginx_conf(&root, &nginx_address, &provider_address))?;
+        std::fs::write(
+            &configuration,
+            nginx_conf(&root, &nginx_address, &provider_address),
+        )?;
         let nginx = Command::new(&arguments.nginx)
             .arg("-c")
             .arg(&configuration)
-            .args(["-p", &root, "-e", &format!("{root}/error.log"), "-g", "daemon off;"])
+            .args([
+                "-p",
+                &root,
+                "-e",
+                &format!("{root}/error.log"),
+                "-g",
+                "daemon off;",
+            ])
             .spawn()
             .context("starting nginx")?;
 
@@ -84,7 +101,9 @@ impl Parts {
             ),
         )?;
         let daemon = Daemon::start(&arguments.controller, &home, &[])?;
-        let token = Client::connect(&home.socket())?.call(&registration("bench")?)?.token;
+        let token = Client::connect(&home.socket())?
+            .call(&registration("bench")?)?
+            .token;
         wait_for(&nginx_address).await?;
         Ok(Self {
             provider,
@@ -109,8 +128,18 @@ impl Parts {
             pids,
         };
         vec![
-            at("directly", &self.provider_address, "/v1/messages".to_owned(), Vec::new()),
-            at("nginx", &self.nginx_address, "/v1/messages".to_owned(), nginx_pids),
+            at(
+                "directly",
+                &self.provider_address,
+                "/v1/messages".to_owned(),
+                Vec::new(),
+            ),
+            at(
+                "nginx",
+                &self.nginx_address,
+                "/v1/messages".to_owned(),
+                nginx_pids,
+            ),
             at(
                 "controller",
                 &self.daemon.egress,
@@ -148,13 +177,19 @@ async fn wait_for(address: &str) -> anyhow::Result<()> {
 /// Returns the children of a process.
 fn children(pid: u32) -> Vec<u32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    listed
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// Returns what the machine is, in a line.
 pub(super) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(

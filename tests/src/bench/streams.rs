@@ -39,10 +39,16 @@ pub(super) async fn run(target: &Target, count: usize) -> anyhow::Result<Seen> {
     }
     let cpu = cpu(target).saturating_sub(cpu_before);
     let whole = texts.first().context("no streams")?.clone();
-    let events = texts.iter().map(|text| text.matches("event: content_block_delta").count()).sum();
+    let events = texts
+        .iter()
+        .map(|text| text.matches("event: content_block_delta").count())
+        .sum();
     let expected = whole.matches("event: content_block_delta").count();
     let said = deltas(&whole);
-    let wrong = texts.iter().filter(|text| deltas(text) != said || expected < 200).count();
+    let wrong = texts
+        .iter()
+        .filter(|text| deltas(text) != said || expected < 200)
+        .count();
     Ok(Seen {
         cpu,
         bytes_a_stream: memory_open.saturating_sub(memory_before) / count.max(1) as u64,
@@ -53,7 +59,10 @@ pub(super) async fn run(target: &Target, count: usize) -> anyhow::Result<Seen> {
 
 /// Returns the events of a stream without the head, whose ids differ.
 fn deltas(text: &str) -> String {
-    text.split("event: content_block_start").nth(1).unwrap_or_default().to_owned()
+    text.split("event: content_block_start")
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn read_stream(target: &Target) -> anyhow::Result<String> {
@@ -107,6 +116,12 @@ fn memory(target: &Target) -> u64 {
 
 fn resident(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }

@@ -17,8 +17,9 @@ use std::path::Path;
 use bb_proto::error::ErrorCode;
 use bb_proto::home::Home;
 use bb_proto::ids::BottleName;
+use bb_proto::process::Process;
 use bb_proto::reply::Registered;
-use bb_proto::request::{BottleEnded, BottleRegister, Process};
+use bb_proto::request::{BottleEnded, BottleRegister};
 use serde_json::json;
 
 use self::held::{Held, Plan};

@@ -3,7 +3,8 @@
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
-use bb_proto::request::{LaunchBudget, Process};
+use bb_proto::process::Process;
+use bb_proto::request::LaunchBudget;
 use bb_proto::time::Timestamp;
 
 use super::budgets::check_limit;

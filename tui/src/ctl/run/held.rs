@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use bb_proto::request::Process;
+use bb_proto::process::Process;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,9 @@
 
 use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
 use bb_proto::ids::{BottleName, RunId};
+use bb_proto::process::Process;
 use bb_proto::reply::Ending;
-use bb_proto::request::{Expect, LaunchBudget, Process};
+use bb_proto::request::{Expect, LaunchBudget};
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
