@@ -1,6 +1,7 @@
 //! A whole system to test: a real controller on a home of its own, the scripted provider behind
 //! it, clients of its socket and of its egress port.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,10 +60,10 @@ pub fn settings(provider: &Provider, folder: &Path, more: &str) -> anyhow::Resul
     let key = folder.join("key");
     std::fs::write(&key, REAL_KEY)?;
     let (url, key) = (provider.url(), key.display().to_string());
-    let rows: String = ["claude", "codex", "gemini"]
-        .iter()
-        .map(|name| format!("  {name}:\n    upstream: {url}\n    credential: file:{key}\n"))
-        .collect();
+    let mut rows = String::new();
+    for name in ["claude", "codex", "gemini"] {
+        writeln!(rows, "  {name}:\n    upstream: {url}\n    credential: file:{key}")?;
+    }
     Ok(format!(
         "egress:\n  listen: 127.0.0.1:0\nproviders:\n{rows}{more}"
     ))

@@ -60,10 +60,11 @@ impl Streamed {
         loop {
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(frame) => match frame?.into_data() {
-                    Ok(data) => return Ok(Some(data)),
-                    Err(_) => continue,
-                },
+                Some(frame) => {
+                    if let Ok(data) = frame?.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
             }
         }
     }
