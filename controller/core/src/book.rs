@@ -199,6 +199,19 @@ impl Book {
         }
     }
 
+    /// Returns the accounts of a call on which budgets still count: not those of runs that are over.
+    fn live<'a>(&self, accounts: &'a [Account]) -> Vec<&'a Account> {
+        let live = accounts.iter().filter(|account| self.is_live(account));
+        live.collect()
+    }
+
+    fn is_live(&self, account: &Account) -> bool {
+        match account {
+            Account::Launch(run) | Account::BottleRun(run) => self.bottles.has_run(*run),
+            Account::Agent(_) | Account::Bottle(_) | Account::Host => true,
+        }
+    }
+
     fn sum_of(&self, key: &BudgetKey) -> account::Sum {
         self.account_of(key)
             .map(|account| self.accounts.sum(&account, &key.provider))

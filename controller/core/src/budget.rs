@@ -144,7 +144,9 @@ impl Budgets {
     /// Lets a launch's budgets go, with the raises they had.
     pub fn forget_launch(&mut self, run: RunId) {
         let scope = Scope::Launch(run);
-        let keys: Vec<BudgetKey> = of_scope(&self.launches, &scope).map(|(k, _)| k.clone()).collect();
+        let keys: Vec<BudgetKey> = of_scope(&self.launches, &scope)
+            .map(|(k, _)| k.clone())
+            .collect();
         self.raises.retain(|key, _| key.scope != scope);
         for key in keys {
             self.launches.remove(&key);

@@ -192,7 +192,7 @@ impl Book {
         open.flowed = flowed;
         let after = open.aside();
         let facts = open.reservation.facts.clone();
-        for account in &facts.accounts {
+        for account in self.live(&facts.accounts) {
             self.accounts.give_back(account, &facts.provider, before);
             self.accounts.put_aside(account, &facts.provider, after);
             self.accounts.flow(account, &facts.provider, grown, now);
@@ -238,7 +238,7 @@ impl Book {
     ) {
         let open = self.open.remove(facts.call);
         let flowed = open.as_ref().map_or(Tokens::ZERO, |open| open.flowed);
-        for account in &facts.accounts {
+        for account in self.live(&facts.accounts) {
             if let Some(open) = &open {
                 self.accounts
                     .give_back(account, &facts.provider, open.aside());
@@ -262,7 +262,7 @@ impl Book {
         before: &Settlement,
         after: &Settlement,
     ) {
-        for account in &facts.accounts {
+        for account in self.live(&facts.accounts) {
             self.accounts
                 .post(account, &facts.provider, after.balance());
             self.accounts
@@ -274,7 +274,7 @@ impl Book {
 
     pub(super) fn apply_voided(&mut self, facts: &CallFacts) {
         if let Some(open) = self.open.remove(facts.call) {
-            for account in &facts.accounts {
+            for account in self.live(&facts.accounts) {
                 self.accounts
                     .give_back(account, &facts.provider, open.aside());
             }

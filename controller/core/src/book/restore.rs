@@ -61,7 +61,9 @@ impl Book {
             book.budgets.raise(&key, raise);
         }
         for (account, provider, balance) in saved.balances {
-            book.accounts.restore(account, provider, balance);
+            if book.is_live(&account) {
+                book.accounts.restore(account, provider, balance);
+            }
         }
         for call in saved.open {
             book.put_open(&call.reservation, call.flowed);
@@ -119,10 +121,6 @@ impl Book {
             Entry::BottleRemoved { name, run } => {
                 self.bottles.remove(name);
                 self.budgets.forget_launch(*run);
-                for account in [Account::Launch(*run), Account::BottleRun(*run)] {
-                    self.accounts.forget(&account);
-                    self.account_gone(&account);
-                }
                 self.last_call.remove(name);
                 self.refused.remove(name);
                 self.forget_run(name, *run);
@@ -154,7 +152,7 @@ impl Book {
             flowed,
             marked_at: None,
         };
-        for account in &facts.accounts {
+        for account in self.live(&facts.accounts) {
             self.accounts
                 .put_aside(account, &facts.provider, open.aside());
         }
@@ -168,6 +166,7 @@ impl Book {
 
     fn apply_bottle(&mut self, bottle: &Bottle) {
         let before = self.bottles.get(&bottle.name).map(|before| before.run);
+        self.bottles.put(bottle.clone());
         if before != Some(bottle.run) {
             let declared = bottle
                 .budgets
@@ -181,17 +180,20 @@ impl Book {
             self.refused.remove(&bottle.name);
             self.touch_all();
         }
-        self.bottles.put(bottle.clone());
         self.touch_record(&bottle.name);
     }
 
-    /// Forgets what budgets said of a run that is over.
+    /// Forgets what was counted of a run that is over, and what budgets said of it.
     fn forget_run(&mut self, name: &BottleName, run: RunId) {
         let of_run = |key: &BudgetKey| match &key.scope {
             Scope::Launch(launched) => *launched == run,
             Scope::Bottle(of) => key.window == Window::Run && of == name,
             Scope::Agent(_) | Scope::Host => false,
         };
+        for account in [Account::Launch(run), Account::BottleRun(run)] {
+            self.accounts.forget(&account);
+            self.account_gone(&account);
+        }
         self.warned.retain(|key, _| !of_run(key));
         self.exhausted.retain(|key, _| !of_run(key));
     }

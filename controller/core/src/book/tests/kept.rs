@@ -58,11 +58,8 @@ impl Kept {
             Entry::Bottle(bottle) => {
                 self.bottles.insert(bottle.name.clone(), (**bottle).clone());
             }
-            Entry::BottleRemoved { name, run } => {
+            Entry::BottleRemoved { name, .. } => {
                 self.bottles.remove(name);
-                let gone = [Account::Launch(*run), Account::BottleRun(*run)];
-                self.balances
-                    .retain(|(account, _), _| !gone.contains(account));
             }
             Entry::BudgetSet(declared) => {
                 self.raises.retain(|(key, _)| *key != declared.key);

@@ -15,6 +15,7 @@ use super::commands::{BEGINNING, command};
 use super::model::{Model, Verdict, account, binding, one};
 use super::restart::assert_same;
 use super::stage::Stage;
+use crate::book::account::Sum;
 use crate::book::{Account, Ask, CutReason, Effect, Entry};
 use crate::budget::Budget;
 
@@ -221,13 +222,9 @@ impl Court {
 
     fn balances_are_the_sums_of_the_entries(&self) {
         for ((account, provider), posted) in &self.model.posted {
-            let forgotten = match account {
-                Account::Launch(run) | Account::BottleRun(run) => {
-                    self.model.forgotten.contains(run)
-                }
-                _ => false,
-            };
-            if forgotten {
+            if !self.stage.book.is_live(account) {
+                let cells = self.stage.book.accounts.sum(account, &one(provider));
+                assert_eq!(cells, Sum::default(), "{account} is forgotten");
                 continue;
             }
             let sum = self.stage.book.accounts.sum(account, &one(provider));

@@ -37,8 +37,6 @@ pub(super) struct Model {
     /// Calls that wait, in the order they came.
     pub(super) waiting: Vec<Ask>,
     pub(super) cut: BTreeSet<CallId>,
-    /// Runs whose bottles were removed.
-    pub(super) forgotten: BTreeSet<RunId>,
 }
 
 impl Model {
@@ -100,9 +98,6 @@ impl Model {
                     self.open.remove(&facts.call).is_some(),
                     "an open call resolves once"
                 );
-            }
-            Entry::BottleRemoved { run, .. } => {
-                self.forgotten.insert(*run);
             }
             _ => {}
         }

@@ -90,7 +90,7 @@ fn marked(stage: &Stage) -> Pending {
     for open in stage.kept.open.values() {
         let facts = &open.reservation.facts;
         let aside = open.reservation.reserved.max(open.flowed);
-        for account in &facts.accounts {
+        for account in stage.book.live(&facts.accounts) {
             let cell = marked
                 .entry((account.clone(), facts.provider.clone()))
                 .or_default();

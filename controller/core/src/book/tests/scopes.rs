@@ -201,6 +201,26 @@ fn a_total_goes_on_when_a_name_is_launched_again_and_a_run_starts_anew() {
 }
 
 #[test]
+fn what_the_last_run_left_open_counts_on_the_name_and_not_on_the_next_run() {
+    check(
+        "
+        settings host/claude 100; bottle:base/claude/run 90
+        launch base
+        launch web parents=base
+        reserve 1 web claude 40+10
+        end web
+        end base
+        launch web parents=base    | launch:web 0+0, run:web 0+0, bottle:web 0+50, run:base 0+50
+        launch base                | run:base 0+0, bottle:base 0+50
+        flow 1 40+5                => 1 marked 45
+        settle 1 40+5              => 1 charged 45
+                                   | launch:web 0+0, run:web 0+0, bottle:web 45+0, run:base 0+0
+                                   | bottle:base 45+0, host 45+0
+        ",
+    );
+}
+
+#[test]
 fn what_a_budget_made_later_counts_was_counted_from_the_start() {
     check(
         "
