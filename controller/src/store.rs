@@ -212,7 +212,8 @@ impl Store {
 
     /// Folds the write-ahead log back into the database where it has grown long.
     ///
-    /// Returns whether it was folded back.
+    /// A reader that holds it up is not waited for: what can be is folded back, the rest another
+    /// time. Returns whether the log begins anew.
     pub fn checkpoint_if_long(&self) -> Result<bool, StoreError> {
         let doing = "folding back the write-ahead log";
         let pages = self
@@ -221,10 +222,17 @@ impl Store {
         if pages < CHECKPOINT_PAGES {
             return Ok(false);
         }
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
-            .map_err(|error| StoreError::new(doing, &error))?;
-        Ok(true)
+        self.checkpoint()
+            .map_err(|error| StoreError::new(doing, &error))
+    }
+
+    fn checkpoint(&self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let held_up: rusqlite::Result<bool> =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0));
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        held_up.map(|held_up| !held_up)
     }
 
     fn log_pages(&self) -> rusqlite::Result<u32> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
 
-const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
 
 /// The version of the schema that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use bb_proto::event::Event;
 use bb_proto::ids::{AgentName, BottleName, ProviderKey};
-use bb_proto::reply::{CallRow, Events, UsageRow, UsageSum, Usages};
+use bb_proto::reply::{CallRow, Ending, Events, UsageRow, UsageSum, Usages};
 use bb_proto::request::{UsageBy, UsageQuery};
 use bb_proto::time::Timestamp;
 use bb_proto::usage::Usage;
-use rusqlite::{Connection, OpenFlags, Row, named_params};
+use rusqlite::{Connection, OpenFlags, Row, Statement, named_params};
 
 use super::convert::{
     count, parse, run_bytes, to_call, to_count, to_json, to_run, to_tokens, to_word,
@@ -118,10 +118,13 @@ impl Reader {
     }
 }
 
-const WHERE: &str = "
-    WHERE kind <> 'void' AND (:bottle IS NULL OR bottle = :bottle)
-      AND (:run IS NULL OR run = :run) AND (:provider IS NULL OR provider = :provider)
-      AND (:from IS NULL OR at >= :from) AND (:to IS NULL OR at < :to)";
+const ASKED_FOR: &str = "(:bottle IS NULL OR bottle = :bottle)
+    AND (:run IS NULL OR run = :run) AND (:provider IS NULL OR provider = :provider)
+    AND (:from IS NULL OR at >= :from) AND (:to IS NULL OR at < :to)";
+/// What a later word of the provider changed of a call: differences, and what holds since.
+const AMENDED: &str = "
+    SELECT input, cache_read, cache_write, output, reasoning, charge, estimated, ending, status
+    FROM entries WHERE call = ?1 AND kind = 'amend' ORDER BY seq";
 
 fn sums(
     connection: &Connection,
@@ -139,9 +142,12 @@ fn sums(
     };
     let sql = format!(
         "SELECT {keys}, count(*) FILTER (WHERE kind = 'settle'),
-            count(*) FILTER (WHERE kind = 'settle' AND estimated), coalesce(sum(input), 0), coalesce(sum(cache_read), 0),
-            coalesce(sum(cache_write), 0), coalesce(sum(output), 0), coalesce(sum(reasoning), 0), sum(charge) AS charge
-         FROM entries {WHERE} AND (:limit IS NOT NULL) {group} {order}"
+            count(*) FILTER (WHERE kind = 'settle' AND estimated AND NOT EXISTS (
+                SELECT 1 FROM entries AS later
+                WHERE later.call = entries.call AND later.kind = 'amend' AND NOT later.estimated)),
+            coalesce(sum(input), 0), coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0),
+            coalesce(sum(output), 0), coalesce(sum(reasoning), 0), sum(charge) AS charge
+         FROM entries WHERE kind <> 'void' AND {ASKED_FOR} AND (:limit IS NOT NULL) {group} {order}"
     );
     let mut statement = connection.prepare(&sql).map_err(wrap)?;
     let mut rows = statement
@@ -199,9 +205,9 @@ fn calls(
     let sql = format!(
         "SELECT bottle, agent, provider, model, call, run, wire, started_at, at, input, cache_read,
             cache_write, output, reasoning, charge, estimated, ending, status
-         FROM entries {} ORDER BY seq DESC LIMIT :limit",
-        WHERE.replace("kind <> 'void' AND", "")
+         FROM entries WHERE kind <> 'amend' AND {ASKED_FOR} ORDER BY seq DESC LIMIT :limit"
     );
+    let mut amendments = connection.prepare(AMENDED)?;
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(named_params! {
         ":bottle": query.bottle.as_ref().map(BottleName::as_str),
@@ -213,7 +219,9 @@ fn calls(
     })?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        match call_row(row) {
+        let (call, charge) = (row.get(4)?, row.get(14)?);
+        let amended = call_row(row).and_then(|row| amend(row, call, charge, &mut amendments));
+        match amended {
             Ok(row) => found.push(row),
             Err(error) => return Ok(Err(error)),
         }
@@ -252,15 +260,57 @@ fn call_row(row: &Row<'_>) -> Result<UsageRow, StoreError> {
             ending: to_word(table, &text(16)?)?,
             status: row.get(17).map_err(wrap)?,
         }),
+        sum: UsageSum::default(),
+    })
+}
+
+/// Brings a call's row to what holds since its amendments, and sums it up.
+fn amend(
+    row: UsageRow,
+    call: [u8; 16],
+    charged: i64,
+    amendments: &mut Statement<'_>,
+) -> Result<UsageRow, StoreError> {
+    let wrap = |error: rusqlite::Error| StoreError::new("reading calls", &error);
+    let Some(mut of) = row.call else {
+        return Ok(row);
+    };
+    let mut charge = charged;
+    let mut later = amendments.query([call]).map_err(wrap)?;
+    while let Some(amended) = later.next().map_err(wrap)? {
+        let usage = &mut of.usage;
+        let counts = [
+            &mut usage.input,
+            &mut usage.cache_read,
+            &mut usage.cache_write,
+            &mut usage.output,
+            &mut usage.reasoning,
+        ];
+        for (column, stated) in counts.into_iter().enumerate() {
+            let difference: Option<i64> = amended.get(column).map_err(wrap)?;
+            if let Some(difference) = difference {
+                *stated = Some(stated.unwrap_or(0).saturating_add_signed(difference));
+            }
+        }
+        charge += amended.get::<_, i64>(5).map_err(wrap)?;
+        of.estimated = amended.get(6).map_err(wrap)?;
+        of.ending = to_word("entries", &amended.get::<_, String>(7).map_err(wrap)?)?;
+        of.status = amended.get(8).map_err(wrap)?;
+    }
+    let usage = of.usage;
+    let is_charged = of.ending != Ending::Voided;
+    Ok(UsageRow {
         sum: UsageSum {
-            calls: 1,
-            estimated: u64::from(estimated),
+            calls: u64::from(is_charged),
+            estimated: u64::from(of.estimated),
             input: usage.input.unwrap_or(0),
             cache_read: usage.cache_read.unwrap_or(0),
             cache_write: usage.cache_write.unwrap_or(0),
             output: usage.output.unwrap_or(0),
             reasoning: usage.reasoning.unwrap_or(0),
-            charge: to_tokens(number(14)?.unwrap_or(0)),
+            charge: to_tokens(charge),
         },
+        call: Some(of),
+        ..row
     })
 }

@@ -23,6 +23,7 @@ CREATE TABLE entries (
     status      INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX entries_resolve_once ON entries (call) WHERE kind <> 'amend';
+CREATE INDEX entries_amended ON entries (call) WHERE kind = 'amend';
 CREATE INDEX entries_of_bottle ON entries (bottle, seq);
 
 -- Calls that are open: written before they are forwarded, gone when they are resolved.
