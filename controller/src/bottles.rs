@@ -115,9 +115,8 @@ impl Supervisor {
             return;
         };
         if let Some(running) = Running::find(process) {
-            // A stopped group could not act on the signal: it is woken first.
             running.signal_group(Signal::TERM);
-            running.signal_group(Signal::CONT);
+            running.wake_group();
             if tokio::time::timeout(STOP_GRACE, running.ended())
                 .await
                 .is_err()
