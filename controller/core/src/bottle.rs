@@ -1,8 +1,8 @@
 //! Bottles: who they are, who they extend, what is closed to them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bb_proto::budget::ProviderSelector;
+use bb_proto::budget::{BudgetKey, ProviderSelector};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
 use bb_proto::process::Process;
 use bb_proto::request::LaunchBudget;
@@ -89,6 +89,16 @@ impl Bottle {
             .any(|closing| closing.by == ClosedBy::Operator)
     }
 
+    /// Returns the budgets that close a way to it.
+    fn closed_by(&self) -> impl Iterator<Item = &BudgetKey> {
+        self.closings
+            .iter()
+            .filter_map(|closing| match &closing.by {
+                ClosedBy::Budget(key) => Some(key),
+                ClosedBy::Operator => None,
+            })
+    }
+
     /// Returns what closes a call to `provider`: an operator's order before a budget.
     pub fn closing(&self, provider: &ProviderKey) -> Option<&Closing> {
         let matching = || {
@@ -119,6 +129,8 @@ pub struct Bottles {
     known: BTreeMap<BottleName, Bottle>,
     /// The current or last run of each.
     runs: HashSet<RunId>,
+    /// Those to whom a budget closed a way, by budget.
+    closed: BTreeMap<BudgetKey, BTreeSet<BottleName>>,
     manifests: BTreeMap<BottleName, Manifest>,
 }
 
@@ -135,12 +147,25 @@ impl Bottles {
 
     /// Puts a bottle in the place of the one of its name.
     pub fn put(&mut self, bottle: Bottle) {
+        self.remove(&bottle.name);
         self.runs.insert(bottle.run);
-        let run = bottle.run;
-        let before = self.known.insert(bottle.name.clone(), bottle);
-        if let Some(before) = before.filter(|before| before.run != run) {
-            self.runs.remove(&before.run);
+        for key in bottle.closed_by() {
+            let closed = self.closed.entry(key.clone()).or_default();
+            closed.insert(bottle.name.clone());
         }
+        self.known.insert(bottle.name.clone(), bottle);
+    }
+
+    /// Returns the bottles to whom any budget closed a way, by name.
+    pub fn closed_by_budgets(&self) -> impl Iterator<Item = &Bottle> {
+        let names: BTreeSet<&BottleName> = self.closed.values().flatten().collect();
+        names.into_iter().filter_map(|name| self.known.get(name))
+    }
+
+    /// Returns the bottles to whom a budget closed a way, by name.
+    pub fn closed_by(&self, key: &BudgetKey) -> impl Iterator<Item = &Bottle> {
+        let names = self.closed.get(key).into_iter().flatten();
+        names.filter_map(|name| self.known.get(name))
     }
 
     /// Returns whether a run is the current or last one of its bottle.
@@ -150,11 +175,17 @@ impl Bottles {
 
     /// Forgets a bottle.
     pub fn remove(&mut self, name: &BottleName) -> Option<Bottle> {
-        let removed = self.known.remove(name);
-        if let Some(removed) = &removed {
-            self.runs.remove(&removed.run);
+        let removed = self.known.remove(name)?;
+        self.runs.remove(&removed.run);
+        for key in removed.closed_by() {
+            if let Some(closed) = self.closed.get_mut(key) {
+                closed.remove(name);
+                if closed.is_empty() {
+                    self.closed.remove(key);
+                }
+            }
         }
-        removed
+        Some(removed)
     }
 
     /// Returns a bottle to change what is kept in memory only.

@@ -10,7 +10,7 @@ use bb_proto::units::Tokens;
 use bb_proto::view::ClosedBy;
 
 use super::judge::plain;
-use super::{Book, Entry};
+use super::{Book, CallFacts, Entry};
 use crate::bottle::{Bottle, Closing};
 use crate::budget::Budgets;
 
@@ -69,16 +69,19 @@ impl Book {
     ///
     /// Returns the bottles that can reach a provider again.
     pub(super) fn reopen(&mut self, begun: Option<&BottleName>, now: Timestamp) -> Vec<BottleName> {
+        let closed = self.bottles.closed_by_budgets();
+        let changed: Vec<(Bottle, Vec<Closing>)> = closed
+            .filter_map(|bottle| {
+                let (closings, go) = self.sift(&self.budgets, bottle, begun);
+                let bottle = || Bottle {
+                    closings,
+                    ..bottle.clone()
+                };
+                (!go.is_empty()).then(|| (bottle(), go))
+            })
+            .collect();
         let mut opened = Vec::new();
-        for bottle in self.closed_by_budgets() {
-            let (stay, go) = self.sift(&self.budgets, &bottle, begun);
-            if go.is_empty() {
-                continue;
-            }
-            let bottle = Bottle {
-                closings: stay,
-                ..bottle
-            };
+        for (bottle, go) in changed {
             self.commit(Entry::Bottle(Box::new(bottle.clone())));
             for closing in go.iter().filter(|c| is_open(&bottle.closings, &c.provider)) {
                 self.say_open(&bottle, closing, now);
@@ -90,14 +93,39 @@ impl Book {
         opened
     }
 
+    /// Opens what budgets closed that a call counts on and that have room again.
+    pub(super) fn reopen_after(&mut self, facts: &CallFacts, now: Timestamp) {
+        let waits_for_room = |key: &BudgetKey| {
+            let by_key = |c: &Closing| matches!(&c.by, ClosedBy::Budget(by) if by == key);
+            let mut closed = self.bottles.closed_by(key).flat_map(|b| &b.closings);
+            closed.any(|closing| closing.limit.is_none() && by_key(closing))
+        };
+        let keys = self.keys_counted(facts);
+        if keys
+            .iter()
+            .any(|key| !self.is_full(key) && waits_for_room(key))
+        {
+            self.reopen(None, now);
+        }
+    }
+
+    /// Returns whether what was charged and what has flowed fill a budget.
+    fn is_full(&self, key: &BudgetKey) -> bool {
+        let sum = self.sum_of(key);
+        let used = sum.balance.posted.plus(sum.aside.flowed);
+        self.budgets
+            .get(key)
+            .is_some_and(|budget| used >= budget.limit())
+    }
+
     /// Returns the bottles that could reach a provider again under these budgets.
     pub(super) fn would_open(&self, budgets: &Budgets) -> Vec<BottleName> {
-        let opens = |bottle: &Bottle| {
+        let opens = |bottle: &&Bottle| {
             let (stay, go) = self.sift(budgets, bottle, None);
             go.iter().any(|closing| is_open(&stay, &closing.provider))
         };
-        let closed = self.closed_by_budgets().into_iter();
-        closed.filter(opens).map(|bottle| bottle.name).collect()
+        let closed = self.bottles.closed_by_budgets().filter(opens);
+        closed.map(|bottle| bottle.name.clone()).collect()
     }
 
     /// Returns the bottles that would be cut off under these budgets: those with calls in flight.
@@ -152,16 +180,11 @@ impl Book {
 
     /// Returns since when a budget closes any way.
     pub(super) fn closed_since(&self, key: &BudgetKey) -> Option<Timestamp> {
-        let closings = self.bottles.iter().flat_map(|bottle| &bottle.closings);
+        let closed = self.bottles.closed_by(key);
+        let closings = closed.flat_map(|bottle| &bottle.closings);
         let by_key =
             closings.filter(|closing| matches!(&closing.by, ClosedBy::Budget(by) if by == key));
         by_key.map(|closing| closing.since).min()
-    }
-
-    /// Returns the bottles that budgets close.
-    fn closed_by_budgets(&self) -> Vec<Bottle> {
-        let closed = |bottle: &&Bottle| bottle.closings.iter().any(|c| c.by != ClosedBy::Operator);
-        self.bottles.iter().filter(closed).cloned().collect()
     }
 
     /// Returns whether a closing of a bottle still has its reason, by these budgets.
@@ -180,16 +203,14 @@ impl Book {
         let Some(budget) = budgets.get(key) else {
             return false;
         };
-        if !self.is_bound(budgets, name, provider, key) {
-            return false;
-        }
         let sum = self.sum_of(key);
         let is_of_run = |begun: &BottleName| {
             key.window == Window::Run && key.scope == Scope::Bottle(begun.clone())
         };
         let limit = closing.limit.filter(|_| !begun.is_some_and(is_of_run));
-        sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
-            || limit.is_some_and(|then| budget.limit() <= then)
+        let full = sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
+            || limit.is_some_and(|then| budget.limit() <= then);
+        full && self.is_bound(budgets, name, provider, key)
     }
 }
 

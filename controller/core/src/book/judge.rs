@@ -32,25 +32,25 @@ impl Exhausted {
 impl Book {
     /// Judges the budgets that a call counts on, after its charge.
     pub(super) fn judge(&mut self, facts: &CallFacts, now: Timestamp) {
-        let mut scopes: Vec<Scope> = Vec::new();
-        for account in &facts.accounts {
-            match account {
-                Account::Launch(run) => scopes.push(Scope::Launch(*run)),
-                Account::Agent(name) => scopes.push(Scope::Agent(name.clone())),
-                Account::Bottle(name) => scopes.push(Scope::Bottle(name.clone())),
-                Account::BottleRun(_) => {}
-                Account::Host => scopes.push(Scope::Host),
-            }
-        }
-        let keys: Vec<BudgetKey> = scopes
-            .iter()
-            .flat_map(|scope| self.budgets.of_scope(scope))
-            .filter(|budget| budget.key().provider.matches(&facts.provider))
-            .map(|budget| budget.key().clone())
-            .collect();
-        for key in keys {
+        for key in self.keys_counted(facts) {
             self.judge_budget(&key, Some((&facts.bottle, &facts.provider)), now);
         }
+    }
+
+    /// Returns the budgets that a call counts on.
+    pub(super) fn keys_counted(&self, facts: &CallFacts) -> Vec<BudgetKey> {
+        let scopes = facts.accounts.iter().filter_map(|account| match account {
+            Account::Launch(run) => Some(Scope::Launch(*run)),
+            Account::Agent(name) => Some(Scope::Agent(name.clone())),
+            Account::Bottle(name) => Some(Scope::Bottle(name.clone())),
+            Account::BottleRun(_) => None,
+            Account::Host => Some(Scope::Host),
+        });
+        scopes
+            .flat_map(|scope| self.budgets.of_scope(&scope))
+            .filter(|budget| budget.key().provider.matches(&facts.provider))
+            .map(|budget| budget.key().clone())
+            .collect()
     }
 
     /// Judges every budget, after limits changed.

@@ -115,7 +115,7 @@ impl Book {
             overrun,
         });
         self.judge(&reservation.facts, now);
-        self.room_changed(has_less, now);
+        self.room_changed(&reservation.facts, has_less, now);
         Resolved::Charged(settlement)
     }
 
@@ -139,7 +139,7 @@ impl Book {
             after,
         });
         self.judge(&facts, now);
-        self.room_changed(after.charge < before.charge, now);
+        self.room_changed(&facts, after.charge < before.charge, now);
         Resolved::Charged(after)
     }
 
@@ -151,18 +151,18 @@ impl Book {
         let facts = open.reservation.facts.clone();
         let has_less = open.flowed > Tokens::ZERO;
         self.commit(Entry::Voided {
-            facts,
+            facts: facts.clone(),
             at: now,
             status,
         });
-        self.room_changed(has_less, now);
+        self.room_changed(&facts, has_less, now);
         Resolved::Voided
     }
 
     /// Lets those pass who wait for room; budgets that hold less than they seemed to open first.
-    fn room_changed(&mut self, have_less: bool, now: Timestamp) {
+    fn room_changed(&mut self, facts: &CallFacts, have_less: bool, now: Timestamp) {
         if have_less {
-            self.reopen(None, now);
+            self.reopen_after(facts, now);
         }
         self.admit_waiting(now);
     }
