@@ -5,7 +5,7 @@ mod clients;
 mod lines;
 mod methods;
 mod orders;
-mod processes;
+pub(crate) mod processes;
 pub(crate) mod raw;
 mod snapshots;
 mod watching;
