@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bb_core::book::{Account, Balance, Entry, Saved};
-use bb_proto::ids::ProviderKey;
+use bb_proto::ids::{ProviderKey, RunId};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod balances;
@@ -192,11 +192,16 @@ impl Store {
                 Entry::Voided { facts, at, status } => {
                     entries::void(&transaction, *seq, facts, *at, *status)?;
                 }
-                Entry::Bottle(bottle) => bottles::put(&transaction, bottle)?,
+                Entry::Bottle(bottle) => {
+                    let before = bottles::run_of(&transaction, &bottle.name)?;
+                    if let Some(over) = before.filter(|before| *before != bottle.run) {
+                        forget_run(&transaction, over)?;
+                    }
+                    bottles::put(&transaction, bottle)?;
+                }
                 Entry::BottleRemoved { name, run } => {
                     bottles::remove(&transaction, name)?;
-                    budgets::forget_launch(&transaction, *run)?;
-                    balances::forget_run(&transaction, *run)?;
+                    forget_run(&transaction, *run)?;
                 }
                 Entry::BudgetSet(declared) => budgets::set(&transaction, declared)?,
                 Entry::BudgetUnset(key) => budgets::unset(&transaction, key)?,
@@ -262,6 +267,12 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         made.map(drop)
     };
     private.map_err(StoreError::File)
+}
+
+/// Forgets what was kept of a run that no budget can count on any more; its entries stay.
+fn forget_run(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
+    budgets::forget_launch(connection, run)?;
+    balances::forget_run(connection, run)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

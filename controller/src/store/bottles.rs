@@ -1,11 +1,11 @@
 //! Bottles, and what is closed to them.
 
 use bb_core::bottle::{Bottle, Closing, Lifecycle};
-use bb_proto::ids::{AgentName, BottleName, ProviderKey};
+use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
 use bb_proto::process::Process;
 use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
-use rusqlite::{Connection, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use super::StoreError;
 use super::convert::{count, json, parse, run_bytes, to_count, to_json, to_run, to_tokens, tokens};
@@ -81,6 +81,18 @@ pub(super) fn put(connection: &Connection, bottle: &Bottle) -> rusqlite::Result<
         ])?;
     }
     Ok(())
+}
+
+/// Returns the run a bottle was last written with.
+pub(super) fn run_of(
+    connection: &Connection,
+    name: &BottleName,
+) -> rusqlite::Result<Option<RunId>> {
+    let mut statement = connection.prepare_cached("SELECT run FROM bottles WHERE name = ?1")?;
+    statement
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()
+        .map(|run| run.map(to_run))
 }
 
 pub(super) fn remove(connection: &Connection, name: &BottleName) -> rusqlite::Result<()> {
