@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bb_tests::harness::{WAIT_LIMIT, stream};
+use bb_tests::harness::{Daemon, Streamed, WAIT_LIMIT, stream};
 use bb_tests::provider::{Provider, Script};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::load::{File, ask};
+use super::load::{Asked, Charged, File, ask};
 use crate::home::{Place, is_root, skipped};
 use crate::socket::raw::Raw;
 
@@ -68,13 +68,82 @@ impl Drop for SmallDisk {
     }
 }
 
-async fn health(place: &Place) -> Result<Value> {
-    Raw::connect(&place.home)
-        .await?
-        .result("health", json!({}))
-        .await
+/// A controller on a small disk, a bottle, and one of its streams that flows on and on.
+struct Scene {
+    provider: Provider,
+    place: Place,
+    disk: SmallDisk,
+    daemon: Daemon,
+    token: String,
+    flowing: Streamed,
 }
 
+impl Scene {
+    /// Sets it up, where a disk can be mounted.
+    async fn set() -> Result<Option<Self>> {
+        let provider = Provider::start(Script::default()).await?;
+        let place = Place::before(&provider, "")?;
+        let settings = std::fs::read(place.home.settings())?;
+        let Some(disk) = SmallDisk::mount(place.home.path()) else {
+            return Ok(None);
+        };
+        std::fs::write(place.home.settings(), settings)?;
+        let daemon = place.start()?;
+        let mut raw = Raw::connect(&place.home).await?;
+        let web = raw
+            .result("bottle.register", json!({"name": "web"}))
+            .await?;
+        let token = web["token"].as_str().context("a token")?.to_owned();
+        let good = ask(&daemon.egress, &token, 0).await;
+        assert!(good.saw_end, "{good:?}");
+        provider.enqueue(Script::slow(5_000, Duration::from_millis(10)));
+        let body = json!({"model": "flowing", "max_tokens": 100, "stream": true,
+            "messages": [{"role": "user", "content": "hi"}]});
+        let headers = [("x-api-key", token.as_str())];
+        let path = "/claude/v1/messages";
+        let opened = stream(
+            &daemon.egress,
+            Method::POST,
+            path,
+            &headers,
+            body.to_string(),
+        );
+        let mut flowing = opened.await?;
+        flowing.read_until("content_block_delta").await?;
+        Ok(Some(Self {
+            provider,
+            place,
+            disk,
+            daemon,
+            token,
+            flowing,
+        }))
+    }
+
+    async fn ask(&self, number: usize) -> Asked {
+        ask(&self.daemon.egress, &self.token, number).await
+    }
+
+    /// Fills the disk, and asks until nothing passes any more; what is left of a page may take
+    /// some. Returns how many passed.
+    async fn until_refused(&self) -> Result<usize> {
+        self.disk.fill()?;
+        let mut number = 1;
+        while self.ask(number).await.saw_end {
+            number += 1;
+            assert!(number < 2_000, "the disk never was full");
+        }
+        until_open(&self.place, false).await?;
+        Ok(number - 1)
+    }
+}
+
+async fn health(place: &Place) -> Result<Value> {
+    let mut raw = Raw::connect(&place.home).await?;
+    raw.result("health", json!({})).await
+}
+
+/// Waits until the ledger takes charges, or takes none; returns how long that took.
 async fn until_open(place: &Place, open: bool) -> Result<Duration> {
     let begun = Instant::now();
     while health(place).await?["ok"] != open {
@@ -84,72 +153,11 @@ async fn until_open(place: &Place, open: bool) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_calls_cuts_streams_and_opens_by_itself_with_nothing_lost() -> Result<()>
-{
-    let provider = Provider::start(Script::default()).await?;
-    let place = Place::before(&provider, "")?;
-    let settings = std::fs::read(place.home.settings())?;
-    let Some(disk) = SmallDisk::mount(place.home.path()) else {
-        return Ok(());
-    };
-    std::fs::write(place.home.settings(), settings)?;
-    let daemon = place.start()?;
-    let mut raw = Raw::connect(&place.home).await?;
-    let web = raw
-        .result("bottle.register", json!({"name": "web"}))
-        .await?;
-    let token = web["token"].as_str().context("a token")?.to_owned();
-    let good = ask(&daemon.egress, &token, 0).await;
-    assert!(good.saw_end, "{good:?}");
-
-    // One stream flows, then the disk is full.
-    provider.enqueue(Script::slow(5_000, Duration::from_millis(10)));
-    let body = r#"{"model":"flowing","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
-    let headers = [("x-api-key", token.as_str())];
-    let mut flowing = stream(
-        &daemon.egress,
-        Method::POST,
-        "/claude/v1/messages",
-        &headers,
-        body,
-    )
-    .await?;
-    flowing.read_until("content_block_delta").await?;
-    disk.fill()?;
-
-    // What is left of a page may take some; then all are refused, in each dialect.
-    let mut number = 1;
-    let mut passed = Vec::new();
-    loop {
-        let asked = ask(&daemon.egress, &token, number).await;
-        number += 1;
-        match asked.status {
-            Some(200) if asked.saw_end => passed.push(asked.model),
-            _ => break,
-        }
-        assert!(number < 2_000, "the disk never was full");
-    }
-    let closed_after = until_open(&place, false).await?;
-    assert!(closed_after < Duration::from_secs(2), "{closed_after:?}");
-    for number in 10_000..10_006 {
-        let begun = Instant::now();
-        let asked = ask(&daemon.egress, &token, number).await;
-        assert_eq!(asked.status, Some(400), "{asked:?}");
-        assert!(asked.text.contains(SENTENCE), "{asked:?}");
-        assert!(begun.elapsed() < Duration::from_secs(2));
-    }
-    // The stream was ended in its dialect.
-    let (rest, is_whole) = tokio::time::timeout(WAIT_LIMIT, flowing.rest()).await?;
-    assert!(
-        is_whole && rest.contains("event: error") && rest.contains(SENTENCE),
-        "{rest}"
-    );
-
-    // Whoever asks is told; looking goes on, and an order holds in memory.
-    let health_now = health(&place).await?;
-    assert_eq!(health_now["ledger"]["state"], "failing");
-    let findings = health_now["findings"].to_string();
+/// Whoever asks is told that the ledger is closed; looking goes on, an order holds in memory.
+async fn check_what_is_said(raw: &mut Raw, place: &Place) -> Result<()> {
+    let health = health(place).await?;
+    assert_eq!(health["ledger"]["state"], "failing");
+    let findings = health["findings"].to_string();
     assert!(findings.contains("the ledger is closed"), "{findings}");
     let snapshot = raw.result("snapshot", json!({})).await?;
     assert_eq!(snapshot["head"]["ledger"]["state"], "failing");
@@ -160,105 +168,108 @@ async fn a_full_disk_refuses_calls_cuts_streams_and_opens_by_itself_with_nothing
     assert!(sentence.contains("kept in memory"), "{sentence}");
     raw.result("usage.query", json!({})).await?;
     raw.result("events.list", json!({})).await?;
+    Ok(())
+}
 
-    disk.make_room()?;
-    let opened_after = until_open(&place, true).await?;
+/// Every call that reached the provider stands in the ledger once, exactly or by an estimate.
+fn check_books(file: &File, provider: &Provider) -> Result<Vec<Charged>> {
+    let ledger = file.charged()?;
+    for call in provider.calls() {
+        let model = &call.request.model;
+        let rows: Vec<_> = ledger.iter().filter(|row| row.model == *model).collect();
+        let [row] = rows.as_slice() else {
+            panic!("{model}: {rows:?}")
+        };
+        assert!(row.kind == "settle" && row.charge > 0, "{row:?}");
+        assert!(row.estimated || row.usage == call.answer.stated, "{row:?}");
+    }
+    let sum = file.number("SELECT sum(charge) FROM entries")?;
+    let posted = file.number("SELECT sum(posted) FROM balances WHERE account = 'host'")?;
+    assert_eq!(posted, sum);
+    assert_eq!(file.number("SELECT count(*) FROM open_calls")?, 0);
+    Ok(ledger)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_cuts_and_opens_by_itself_with_nothing_lost() -> Result<()> {
+    let Some(mut scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let mut raw = Raw::connect(&scene.place.home).await?;
+    let passed = scene.until_refused().await?;
+    for number in 10_000..10_006 {
+        // In each dialect, and at once.
+        let begun = Instant::now();
+        let asked = scene.ask(number).await;
+        assert_eq!(asked.status, Some(400), "{asked:?}");
+        assert!(asked.text.contains(SENTENCE), "{asked:?}");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+    let flowed = async {
+        let mut text = String::new();
+        while let Some(bytes) = scene.flowing.next().await? {
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        anyhow::Ok(text)
+    };
+    // The stream was ended in its dialect, and well.
+    let rest = tokio::time::timeout(WAIT_LIMIT, flowed).await??;
+    assert!(
+        rest.contains("event: error") && rest.contains(SENTENCE),
+        "{rest}"
+    );
+    check_what_is_said(&mut raw, &scene.place).await?;
+
+    scene.disk.make_room()?;
+    let opened_after = until_open(&scene.place, true).await?;
     assert!(opened_after < Duration::from_secs(5), "{opened_after:?}");
-    let again = ask(&daemon.egress, &token, 20_000).await;
+    let again = scene.ask(20_000).await;
     assert!(again.saw_end, "{again:?}");
     let budgets = raw.result("budget.list", json!({})).await?;
     assert_eq!(budgets["budgets"][0]["limit"], 1_000_000);
     let told = raw
         .result("events.list", json!({"match": "ledger is"}))
         .await?;
-    let told: Vec<&str> = told["events"]
-        .as_array()
-        .context("events")?
-        .iter()
-        .filter_map(|event| event["text"].as_str())
-        .collect();
-    let [opened, closed] = told.as_slice() else {
-        panic!("{told:?}")
-    };
-    assert!(opened.starts_with("the ledger is open again"), "{told:?}");
+    let text = |at: usize| told["events"][at]["text"].as_str().unwrap_or_default();
+    assert!(text(0).starts_with("the ledger is open again"), "{told}");
     assert!(
-        closed.starts_with("the ledger is closed: the disk is full"),
-        "{told:?}"
+        text(1).starts_with("the ledger is closed: the disk is full"),
+        "{told}"
     );
+    assert_eq!(told["events"].as_array().map(Vec::len), Some(2));
 
-    // The three books agree, over another life too.
+    let Scene { daemon, place, .. } = scene;
     let (status, _) = tokio::task::spawn_blocking(move || daemon.terminate()).await??;
     assert!(status.success());
-    let file = File::open(&place)?;
-    let charged = file.charged()?;
-    for call in provider.calls() {
-        let rows: Vec<_> = charged
+    let ledger = check_books(&File::open(&place)?, &scene.provider)?;
+    let row = |model: &str| {
+        ledger
             .iter()
-            .filter(|row| row.model == call.request.model)
-            .collect();
-        let [row] = rows.as_slice() else {
-            panic!("{}: {rows:?}", call.request.model)
-        };
-        assert!(row.kind == "settle" && row.charge > 0, "{row:?}");
-        if row.estimated {
-            continue;
-        }
-        assert_eq!(row.usage, call.answer.stated, "{row:?}");
+            .find(|row| row.model == model)
+            .context("a charge")
+    };
+    for number in (0..=passed).chain([20_000]) {
+        assert!(!row(&format!("m-{number}"))?.estimated);
     }
-    for model in ["m-0".to_owned(), "m-20000".to_owned()]
-        .iter()
-        .chain(&passed)
-    {
-        let row = charged
-            .iter()
-            .find(|row| row.model == *model)
-            .context("a charge")?;
-        assert!(!row.estimated, "{row:?}");
-    }
-    let cut = charged
-        .iter()
-        .find(|row| row.model == "flowing")
-        .context("the stream")?;
+    let cut = row("flowing")?;
     assert_eq!((cut.ending.as_str(), cut.estimated), ("cut", true));
-    let charges = file.number("SELECT sum(charge) FROM entries")?;
-    assert_eq!(
-        file.number("SELECT sum(posted) FROM balances WHERE account = 'host'")?,
-        charges
-    );
-    assert_eq!(file.number("SELECT count(*) FROM open_calls")?, 0);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_or_killed_with_a_full_disk_it_loses_no_call_either() -> Result<()> {
     for killed in [false, true] {
-        let provider = Provider::start(Script::default()).await?;
-        let place = Place::before(&provider, "")?;
-        let settings = std::fs::read(place.home.settings())?;
-        let Some(disk) = SmallDisk::mount(place.home.path()) else {
+        let Some(scene) = Scene::set().await? else {
             return Ok(());
         };
-        std::fs::write(place.home.settings(), settings)?;
-        let daemon = place.start()?;
-        let mut raw = Raw::connect(&place.home).await?;
-        let web = raw
-            .result("bottle.register", json!({"name": "web"}))
-            .await?;
-        let token = web["token"].as_str().context("a token")?.to_owned();
-        provider.enqueue(Script::slow(5_000, Duration::from_millis(10)));
-        let body = r#"{"model":"flowing","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
-        let headers = [("x-api-key", token.as_str())];
-        let path = "/claude/v1/messages";
-        let mut flowing = stream(&daemon.egress, Method::POST, path, &headers, body).await?;
-        flowing.read_until("content_block_delta").await?;
-        disk.fill()?;
-        for number in 1..2_000 {
-            if ask(&daemon.egress, &token, number).await.status != Some(200) {
-                break;
-            }
-        }
-        until_open(&place, false).await?;
-        drop(raw);
+        scene.until_refused().await?;
+        let Scene {
+            daemon,
+            place,
+            disk,
+            provider,
+            ..
+        } = scene;
         if killed {
             daemon.kill()?;
         } else {
@@ -266,28 +277,11 @@ async fn ended_or_killed_with_a_full_disk_it_loses_no_call_either() -> Result<()
         }
         let (code, said) = place.fails_to_start().await?;
         assert_eq!(code, Some(1), "{said}");
-        assert!(
-            said.contains("disk is full") || said.contains("No space left"),
-            "{said}"
-        );
+        let is_named = said.contains("disk is full") || said.contains("No space left");
+        assert!(is_named, "{said}");
         disk.make_room()?;
         let _daemon = place.start()?;
-        let file = File::open(&place)?;
-        let charged = file.charged()?;
-        for call in provider.calls() {
-            let rows: Vec<_> = charged
-                .iter()
-                .filter(|row| row.model == call.request.model)
-                .collect();
-            let [row] = rows.as_slice() else {
-                panic!("{}: {rows:?}", call.request.model)
-            };
-            assert!(
-                row.charge > 0 && (row.estimated || row.usage == call.answer.stated),
-                "{row:?}"
-            );
-        }
-        drop(file);
+        check_books(&File::open(&place)?, &provider)?;
     }
     Ok(())
 }
