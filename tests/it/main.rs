@@ -8,6 +8,7 @@
 )]
 
 mod clients;
+mod crash;
 mod daemon;
 mod egress;
 mod home;
