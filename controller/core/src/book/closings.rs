@@ -12,7 +12,7 @@ use bb_proto::view::ClosedBy;
 use super::judge::plain;
 use super::{Book, CallFacts, Entry};
 use crate::bottle::{Bottle, Closing};
-use crate::budget::Budgets;
+use crate::budget::{Budget, Budgets};
 
 /// A bottle's way to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,27 +95,24 @@ impl Book {
 
     /// Opens what budgets closed that a call counts on and that have room again.
     pub(super) fn reopen_after(&mut self, facts: &CallFacts, now: Timestamp) {
-        let waits_for_room = |key: &BudgetKey| {
-            let by_key = |c: &Closing| matches!(&c.by, ClosedBy::Budget(by) if by == key);
-            let mut closed = self.bottles.closed_by(key).flat_map(|b| &b.closings);
-            closed.any(|closing| closing.limit.is_none() && by_key(closing))
-        };
         let keys = self.keys_counted(facts);
-        if keys
-            .iter()
-            .any(|key| !self.is_full(key) && waits_for_room(key))
-        {
+        let mut budgets = keys.iter().filter_map(|key| self.budgets.get(key));
+        let opens = |budget: &Budget| {
+            let closed = self.bottles.closed_by(budget.key());
+            let mut by_key = closed
+                .flat_map(|bottle| &bottle.closings)
+                .filter(|closing| is_by(closing, budget.key()));
+            !self.is_full(budget) && by_key.any(|closing| !is_too_large(closing, budget))
+        };
+        if budgets.any(opens) {
             self.reopen(None, now);
         }
     }
 
     /// Returns whether what was charged and what has flowed fill a budget.
-    fn is_full(&self, key: &BudgetKey) -> bool {
-        let sum = self.sum_of(key);
-        let used = sum.balance.posted.plus(sum.aside.flowed);
-        self.budgets
-            .get(key)
-            .is_some_and(|budget| used >= budget.limit())
+    fn is_full(&self, budget: &Budget) -> bool {
+        let sum = self.sum_of(budget.key());
+        sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
     }
 
     /// Returns the bottles that could reach a provider again under these budgets.
@@ -182,8 +179,7 @@ impl Book {
     pub(super) fn closed_since(&self, key: &BudgetKey) -> Option<Timestamp> {
         let closed = self.bottles.closed_by(key);
         let closings = closed.flat_map(|bottle| &bottle.closings);
-        let by_key =
-            closings.filter(|closing| matches!(&closing.by, ClosedBy::Budget(by) if by == key));
+        let by_key = closings.filter(|closing| is_by(closing, key));
         by_key.map(|closing| closing.since).min()
     }
 
@@ -203,15 +199,21 @@ impl Book {
         let Some(budget) = budgets.get(key) else {
             return false;
         };
-        let sum = self.sum_of(key);
         let is_of_run = |begun: &BottleName| {
             key.window == Window::Run && key.scope == Scope::Bottle(begun.clone())
         };
-        let limit = closing.limit.filter(|_| !begun.is_some_and(is_of_run));
-        let full = sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
-            || limit.is_some_and(|then| budget.limit() <= then);
-        full && self.is_bound(budgets, name, provider, key)
+        let too_large = is_too_large(closing, budget) && !begun.is_some_and(is_of_run);
+        (too_large || self.is_full(budget)) && self.is_bound(budgets, name, provider, key)
     }
+}
+
+fn is_by(closing: &Closing, key: &BudgetKey) -> bool {
+    matches!(&closing.by, ClosedBy::Budget(by) if by == key)
+}
+
+/// Returns whether a call alone did not fit into a budget, and its limit is no higher since.
+fn is_too_large(closing: &Closing, budget: &Budget) -> bool {
+    closing.limit.is_some_and(|then| budget.limit() <= then)
 }
 
 /// Returns whether a provider that was closed is so no more.
@@ -224,8 +226,6 @@ fn is_open(closings: &[Closing], provider: &ProviderSelector) -> bool {
 
 /// Returns whether a budget closes a bottle's way to a provider.
 fn is_closed_by(bottle: &Bottle, key: &BudgetKey, provider: &ProviderKey) -> bool {
-    bottle.closings.iter().any(|closing| {
-        matches!(&closing.by, ClosedBy::Budget(by) if by == key)
-            && closing.provider.matches(provider)
-    })
+    let mut by_key = bottle.closings.iter().filter(|c| is_by(c, key));
+    by_key.any(|closing| closing.provider.matches(provider))
 }

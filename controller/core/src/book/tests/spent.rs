@@ -205,6 +205,26 @@ fn a_correction_downwards_opens_what_was_closed_and_one_upwards_closes() {
 }
 
 #[test]
+fn what_did_not_fit_is_open_again_after_a_raise_once_others_have_less() {
+    check(
+        "
+        settings host/claude 100
+        launch web
+        launch api
+        reserve 1 web claude 40+10
+        settle 1 40+10
+        reserve 2 api claude 51+1  => 2 refused by host/claude 50/100; host/claude spent
+                                   => api closed: claude by host/claude; api refusals noted: 1
+        amend 1 80+40              => 1 amended 50 to 120
+                                   => web closed: claude by host/claude
+        raise host/claude 10       => done, was 100; host/claude spent
+        amend 1 40+10              => 1 amended 120 to 50; api open: claude by host/claude
+                                   => web open: claude by host/claude
+        ",
+    );
+}
+
+#[test]
 fn a_stream_that_seemed_to_cross_and_did_not_leaves_the_bottle_open() {
     check(
         "
