@@ -12,8 +12,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::ledger::LedgerHandle;
 
+mod answers;
 mod body;
 mod client_body;
+mod cutting;
 mod document;
 mod exchange;
 mod headers;
@@ -29,6 +31,7 @@ mod sending;
 mod tap;
 mod upstream;
 
+use answers::Answers;
 pub use providers::{Provider, Providers};
 use upstream::Upstreams;
 
@@ -66,6 +69,7 @@ struct Shared {
     providers: watch::Receiver<Arc<Providers>>,
     limits: watch::Receiver<Limits>,
     upstreams: Upstreams,
+    answers: Answers,
     tracker: TaskTracker,
     draining: watch::Receiver<bool>,
     counts: Arc<Counts>,
@@ -99,6 +103,7 @@ impl Egress {
                 providers: parts.providers,
                 limits: parts.limits,
                 upstreams: Upstreams::new(parts.tls, parts.tracker.clone()),
+                answers: Answers::default(),
                 tracker: parts.tracker,
                 draining: parts.draining,
                 counts: parts.counts,

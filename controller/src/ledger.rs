@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use bb_core::book::{Admitted, Ask, Book, CutReason, Outcome, Refusal, Resolved, Rules};
+use bb_core::book::{Admitted, Ask, Book, Outcome, Refusal, Resolved, Rules};
 use bb_core::estimate::Known;
 use bb_proto::event::Event;
 use bb_proto::ids::{BottleName, CallId};
@@ -20,11 +20,13 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::store::{Store, StoreError};
 
 mod clock;
+mod cut;
 mod identities;
 mod mailbox;
 mod owner;
 mod thread;
 
+pub use cut::Cut;
 pub use identities::{Identities, Identity};
 
 use mailbox::{Letter, Mailbox};
@@ -57,7 +59,7 @@ pub struct Ticket {
     /// What was set aside.
     pub admitted: Admitted,
     /// Fires when the call is to be ended.
-    pub cut: oneshot::Receiver<CutReason>,
+    pub cut: Cut,
 }
 
 /// A charge that is under way.
@@ -93,6 +95,8 @@ struct Shared {
 struct Outside {
     identities: Identities,
     revision: watch::Sender<u64>,
+    /// How many calls were told to end.
+    cuts: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
     /// Since when it is closed, in milliseconds; zero where it is open.
     closed_since: AtomicI64,
@@ -116,6 +120,7 @@ pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), S
     let outside = Outside {
         identities: Identities::default(),
         revision: watch::Sender::new(0),
+        cuts: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_MAX),
         closed_since: AtomicI64::new(0),
         ended: AtomicBool::new(false),
@@ -183,7 +188,7 @@ impl LedgerHandle {
         match answer {
             Ok(Ok(admitted)) => Ok(Ticket {
                 admitted,
-                cut: cut_receiver,
+                cut: Cut::new(cut_receiver),
             }),
             Ok(Err(refused)) => Err(refused),
             Err(_) => Err(NotAdmitted::Closed),
@@ -272,6 +277,11 @@ impl LedgerHandle {
     /// Returns a watch on the book's revision.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.shared.outside.revision.subscribe()
+    }
+
+    /// Returns a watch that changes whenever calls were told to end.
+    pub fn cuts(&self) -> watch::Receiver<u64> {
+        self.shared.outside.cuts.subscribe()
     }
 
     /// Returns the events from now on.

@@ -1,12 +1,16 @@
 //! The egress proxy with a real provider behind it.
 
+mod budgets;
 mod charges;
+mod cuts;
 mod encodings;
 mod faults;
 mod holding;
 mod http;
 mod identity;
 mod raw;
+mod restart;
 mod spoken;
+mod waiting;
 mod ways;
 mod wires;

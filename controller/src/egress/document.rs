@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame};
 
+use super::Egress;
 use super::body::BodyError;
 use super::metered_body::{Flow, HELD_BYTES_MAX, MeteredBody};
 
@@ -37,10 +38,34 @@ enum Next {
     Cut(CutReason),
 }
 
-impl MeteredBody {
-    /// Reads the answer whole, unless it is too long; a caller that goes away meanwhile leaves it
-    /// to be read on without a client.
-    pub(super) async fn read_document(&mut self) -> Document {
+/// A document on its way; a caller that goes away meanwhile leaves it to be read on without a
+/// client.
+pub(super) struct Reading {
+    flow: Option<Flow>,
+    egress: Egress,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.egress.read_on(self.flow.take());
+    }
+}
+
+impl Reading {
+    pub(super) fn new(flow: Flow, egress: &Egress) -> Self {
+        Self {
+            flow: Some(flow),
+            egress: egress.clone(),
+        }
+    }
+
+    /// Makes the body of a document that is too long to be held.
+    pub(super) fn go_on(mut self) -> MeteredBody {
+        MeteredBody::new(self.flow.take(), &self.egress)
+    }
+
+    /// Reads the answer whole, unless it is too long.
+    pub(super) async fn read(&mut self) -> Document {
         let Some(flow) = &mut self.flow else {
             return Document::Broken;
         };
@@ -88,7 +113,7 @@ impl MeteredBody {
 
 impl Flow {
     fn poll_document(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        if let Poll::Ready(Ok(reason)) = Pin::new(&mut self.cut).poll(cx) {
+        if let Poll::Ready(reason) = self.cut.poll_order(cx) {
             return Poll::Ready(Next::Cut(reason));
         }
         Pin::new(&mut self.upstream).poll_frame(cx).map(Next::Frame)

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::Egress;
 use super::body::{RequestBody, Whole};
 use super::client_body::ClientBody;
-use super::document::Document;
+use super::document::{Document, Reading};
 use super::headers::{strip_hop_by_hop, towards_upstream, without_keys};
 use super::identify::{Identified, Unidentified, identify, target};
 use super::in_flight::CallInFlight;
@@ -309,6 +309,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     let provider = call.provider()?;
     let upstream = provider.upstream(&call.path).clone();
     let (wire, quirks, choices) = (call.wire, provider.quirks(&call.path), facts.choices);
+    let is_array = wire == Wire::Gemini && facts.stream;
     let parts = Parts {
         call: CallInFlight {
             ledger: egress.shared.ledger.clone(),
@@ -319,7 +320,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
             is_resolved: false,
         },
         cut: ticket.cut,
-        make_tap: Box::new(move |headers| Tap::new(wire, headers, quirks, choices)),
+        make_tap: Box::new(move |headers| Tap::new(wire, headers, quirks, choices, is_array)),
     };
     let sender = egress.clone();
     let sent = Box::pin(async move {
@@ -331,7 +332,6 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     });
     match Sending::new(egress.clone(), sent, parts, limits.response_timeout).await {
         Arrived::Answer(response, parts) => {
-            let is_array = wire == Wire::Gemini && facts.stream;
             receive(egress, &call, response, parts, asked_usage, is_array).await
         }
         Arrived::Failed(error, mut parts) => {
@@ -395,7 +395,7 @@ async fn receive(
     }
     head.headers.remove(header::CONTENT_LENGTH);
     flow.hold = Hold::Event;
-    let body = MeteredBody::new(flow, egress.shared.tracker.clone(), limits.drain);
+    let body = MeteredBody::new(Some(flow), egress);
     Ok(Response::from_parts(
         head,
         ClientBody::Metered(Box::new(body)),
@@ -426,9 +426,8 @@ async fn receive_document(
     head: http::response::Parts,
     flow: Flow,
 ) -> Result<Response<ClientBody>, Refused> {
-    let limits = egress.limits();
-    let mut guard = MeteredBody::new(flow, egress.shared.tracker.clone(), limits.drain);
-    match guard.read_document().await {
+    let mut reading = Reading::new(flow, egress);
+    match reading.read().await {
         Document::Whole(bytes, trailers) => {
             let mut head = head;
             if trailers.is_some() {
@@ -439,7 +438,7 @@ async fn receive_document(
         }
         Document::Long => Ok(Response::from_parts(
             head,
-            ClientBody::Metered(Box::new(guard)),
+            ClientBody::Metered(Box::new(reading.go_on())),
         )),
         Document::Broken => Err(call.refused(Reason::UpstreamUnreachable)),
         Document::Idle => Err(call.refused(Reason::UpstreamTimeout)),

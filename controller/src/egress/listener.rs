@@ -49,7 +49,14 @@ impl Listener {
     /// Serves until `stopping` turns true, then lets what is open end.
     ///
     /// Returns when the last connection is closed; the caller bounds how long that may take.
-    pub async fn serve(self, egress: Egress, mut stopping: watch::Receiver<bool>) {
+    pub async fn serve(self, egress: Egress, stopping: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.accept_all(&egress, stopping) => {}
+            () = egress.enforce_cuts() => {}
+        }
+    }
+
+    async fn accept_all(self, egress: &Egress, mut stopping: watch::Receiver<bool>) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         let server = server();

@@ -13,23 +13,20 @@ use bb_core::meter::UsageChunkFilter;
 use bb_proto::reply::Ending;
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use tokio_util::task::TaskTracker;
 
+use super::Egress;
+use super::answers::{SharedFlow, lock};
 use super::body::BodyError;
+use super::cutting::Cutting;
 use super::in_flight::CallInFlight;
 use super::refuse::Refused;
 use super::tap::Tap;
 use super::upstream::UpstreamBody;
-use crate::ledger::Settling;
+use crate::ledger::{Cut, Settling};
 
 /// What has flowed is told to the ledger each time so many bytes of text did.
 const REPORT_BYTES: u64 = 1_024;
-/// A cut that comes in the middle of an event waits so long for the event's end.
-const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
-/// And for so many bytes.
-const BOUNDARY_BYTES: usize = 64 << 10;
 /// The longest piece of an answer that is held until it is charged, where no event ends it.
 pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
 
@@ -43,37 +40,37 @@ pub(super) enum Hold {
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// The answer flows.
     Flowing,
     /// It is being charged; then `then` happens.
     Settling(Settling, Then),
     /// It is charged; the rest passes.
     Passing,
+    /// These trailers follow, and nothing else.
+    Trailing(Frame<Bytes>),
     /// Nothing follows.
     Ended,
 }
 
 /// What a settlement is waited for with.
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
     /// These bytes pass, and what follows them.
     Release(Bytes),
     /// These bytes are the last.
     End(Option<Bytes>),
-    /// These trailers are the last.
-    Trailers(Frame<Bytes>),
+    /// These bytes are the last, and these trailers behind them.
+    Trailers(Option<Bytes>, Frame<Bytes>),
     /// The body breaks off.
     Break(BodyError),
 }
 
-/// A metered answer.
+/// A metered answer on its way to a client.
 #[derive(Debug)]
 pub(super) struct MeteredBody {
-    /// Taken out where the client goes away and the rest is read without it.
-    pub(super) flow: Option<Flow>,
-    tracker: TaskTracker,
-    drain: Duration,
+    flow: SharedFlow,
+    egress: Egress,
 }
 
 /// The answer itself, wherever it is read from.
@@ -82,37 +79,35 @@ pub(super) struct Flow {
     pub(super) upstream: UpstreamBody,
     pub(super) tap: Tap,
     pub(super) call: CallInFlight,
-    pub(super) cut: oneshot::Receiver<CutReason>,
+    pub(super) cut: Cut,
     pub(super) filter: Option<UsageChunkFilter>,
     pub(super) hold: Hold,
     pub(super) idle_timeout: Duration,
     out: VecDeque<Bytes>,
     held: Option<Bytes>,
-    stage: Stage,
+    pub(super) stage: Stage,
     reported: u64,
     was_stated: bool,
-    cutting: Option<Cutting>,
-    charged: Option<Known>,
+    pub(super) cutting: Option<Cutting>,
+    pub(super) charged: Option<Known>,
     last_frame: Instant,
     idle: Option<Pin<Box<Sleep>>>,
 }
 
-/// A cut that waits for the end of an event.
-#[derive(Debug)]
-struct Cutting {
-    reason: CutReason,
-    until: Pin<Box<Sleep>>,
-    bytes: usize,
-    /// What the client got ends between two events, whatever the meter has read since.
-    is_between: bool,
+/// How the reading on without a client ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    /// All that counts was read.
+    Whole,
+    /// It was to be ended.
+    Cut,
 }
 
 impl MeteredBody {
-    pub(super) fn new(flow: Flow, tracker: TaskTracker, drain: Duration) -> Self {
+    pub(super) fn new(flow: Option<Flow>, egress: &Egress) -> Self {
         Self {
-            flow: Some(flow),
-            tracker,
-            drain,
+            flow: egress.shared.answers.list(flow),
+            egress: egress.clone(),
         }
     }
 }
@@ -122,10 +117,10 @@ impl Body for MeteredBody {
     type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.flow {
+        match lock(&self.flow).as_mut() {
             Some(flow) => flow.poll_frame(cx),
             None => Poll::Ready(None),
         }
@@ -134,9 +129,16 @@ impl Body for MeteredBody {
 
 impl Drop for MeteredBody {
     fn drop(&mut self) {
-        let Some(flow) = self.flow.take() else { return };
-        if flow.needs_drain() {
-            self.tracker.spawn(flow.drain(self.drain));
+        let flow = lock(&self.flow).take();
+        self.egress.read_on(flow);
+    }
+}
+
+impl Egress {
+    /// Reads an answer on without its client, for what it states at its end.
+    pub(super) fn read_on(&self, flow: Option<Flow>) {
+        if let Some(flow) = flow.filter(Flow::needs_drain) {
+            self.shared.tracker.spawn(flow.drain(self.limits().drain));
         }
     }
 }
@@ -146,7 +148,7 @@ impl Flow {
         upstream: UpstreamBody,
         tap: Tap,
         call: CallInFlight,
-        cut: oneshot::Receiver<CutReason>,
+        cut: Cut,
         filter: Option<UsageChunkFilter>,
         idle_timeout: Duration,
     ) -> Self {
@@ -194,6 +196,13 @@ impl Flow {
             }
             match &mut self.stage {
                 Stage::Ended => return Poll::Ready(None),
+                Stage::Trailing(_) => {
+                    let Stage::Trailing(trailers) = mem::replace(&mut self.stage, Stage::Ended)
+                    else {
+                        continue;
+                    };
+                    return Poll::Ready(Some(Ok(trailers)));
+                }
                 Stage::Settling(settling, _) => {
                     let settled = ready!(Pin::new(settling).poll(cx));
                     if let Some(last) = self.settled(settled) {
@@ -201,8 +210,7 @@ impl Flow {
                     }
                 }
                 Stage::Flowing => {
-                    if let Poll::Ready(end) = self.poll_cut(cx) {
-                        self.stage = end;
+                    if self.poll_cut(cx).is_ready() {
                         continue;
                     }
                     match Pin::new(&mut self.upstream).poll_frame(cx) {
@@ -238,8 +246,7 @@ impl Flow {
                 Ok(data) => self.took_data(data),
                 Err(trailers) => {
                     let last = self.last_bytes();
-                    self.finish(|_| Then::Trailers(trailers));
-                    self.out.extend(last);
+                    self.finish(|_| Then::Trailers(last, trailers));
                 }
             },
             Some(Err(error)) => {
@@ -264,7 +271,9 @@ impl Flow {
             self.report();
             return;
         }
-        if let Some(cutting) = &mut self.cutting {
+        if let Some(cutting) = &mut self.cutting
+            && reading.hold_at.is_none()
+        {
             // The event that was under way ends here: its rest passes, and no more.
             cutting.bytes += data.len();
             if let Some(boundary) = reading.boundary {
@@ -336,7 +345,7 @@ impl Flow {
             let refused = Refused::cut(CutReason::LedgerClosed, &self.call.bottle);
             let sentence = refused.reason.sentence();
             return match (self.tap.ending_before_held(sentence), then) {
-                (Some(ending), Then::Release(_) | Then::End(_) | Then::Trailers(_)) => {
+                (Some(ending), Then::Release(_) | Then::End(_) | Then::Trailers(..)) => {
                     self.out.push_back(ending.into());
                     None
                 }
@@ -353,7 +362,11 @@ impl Flow {
                 self.out.extend(bytes);
                 None
             }
-            Then::Trailers(trailers) => Some(Ok(trailers)),
+            Then::Trailers(bytes, trailers) => {
+                self.stage = Stage::Trailing(trailers);
+                self.out.extend(bytes);
+                None
+            }
             Then::Break(error) => Some(Err(error)),
         }
     }
@@ -392,44 +405,6 @@ impl Flow {
         }
     }
 
-    /// Ends the answer where it is to be cut and can be.
-    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Stage> {
-        if self.cutting.is_none() {
-            // A ledger that no longer knows the call tells its end by the settlement.
-            let Poll::Ready(Ok(reason)) = Pin::new(&mut self.cut).poll(cx) else {
-                return Poll::Pending;
-            };
-            let until = Box::pin(tokio::time::sleep(BOUNDARY_WAIT));
-            self.cutting = Some(Cutting {
-                reason,
-                until,
-                bytes: 0,
-                is_between: false,
-            });
-        }
-        let Some(cutting) = &mut self.cutting else {
-            return Poll::Pending;
-        };
-        let refused = Refused::cut(cutting.reason.clone(), &self.call.bottle);
-        let sentence = refused.reason.sentence();
-        let too_late = cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
-        let is_between = cutting.is_between || self.tap.is_at_boundary();
-        let ending = if is_between && self.hold == Hold::Event {
-            self.tap.ending(sentence)
-        } else if too_late || self.hold == Hold::LastFrame || !self.tap.is_identity() {
-            None
-        } else {
-            return Poll::Pending;
-        };
-        let then = match ending {
-            Some(ending) => Then::End(Some(ending.into())),
-            None => Then::Break(BodyError::Cut),
-        };
-        let known = self.tap.known();
-        self.charged = Some(known);
-        Poll::Ready(Stage::Settling(self.call.settle(known, Ending::Cut), then))
-    }
-
     /// Ends the answer where the provider was silent for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.last_frame + self.idle_timeout;
@@ -450,16 +425,22 @@ impl Flow {
 
     /// Reads on without a client, for the final usage, up to a bound; then settles.
     pub(super) async fn drain(mut self, bound: Duration) {
-        let read = tokio::time::timeout(bound, std::future::poll_fn(|cx| self.poll_drain(cx)));
-        if read.await.is_err() {
-            tracing::debug!(call = %self.call.call, "a client left; the answer was not read on");
+        let mut was_cut = self.cutting.is_some();
+        if !was_cut {
+            let read = std::future::poll_fn(|cx| self.poll_drain(cx));
+            match tokio::time::timeout(bound, read).await {
+                Ok(read) => was_cut = read == Drained::Cut,
+                Err(_) => {
+                    tracing::debug!(call = %self.call.call, "a client left; the rest was not read");
+                }
+            }
         }
         if !self.call.is_resolved {
             let known = self.tap.known();
-            let ending = if known.complete {
-                Ending::Complete
-            } else {
-                Ending::ClientGone
+            let ending = match (was_cut, known.complete) {
+                (_, true) => Ending::Complete,
+                (true, false) => Ending::Cut,
+                (false, false) => Ending::ClientGone,
             };
             if self.call.settle(known, ending).await.is_err() {
                 tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
@@ -467,19 +448,19 @@ impl Flow {
         }
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
         loop {
-            if Pin::new(&mut self.cut).poll(cx).is_ready() {
-                return Poll::Ready(());
+            if self.cut.poll_order(cx).is_ready() {
+                return Poll::Ready(Drained::Cut);
             }
             let Some(Ok(frame)) = ready!(Pin::new(&mut self.upstream).poll_frame(cx)) else {
                 self.tap.finish();
-                return Poll::Ready(());
+                return Poll::Ready(Drained::Whole);
             };
             if let Ok(data) = frame.into_data()
                 && self.tap.read(&data).hold_at.is_some()
             {
-                return Poll::Ready(());
+                return Poll::Ready(Drained::Whole);
             }
             self.report();
         }

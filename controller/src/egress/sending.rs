@@ -2,6 +2,7 @@
 //!
 //! A client that goes away meanwhile does not end the accounting: the answer is read on without it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use bb_core::book::CutReason;
 use bb_core::estimate::Known;
 use bb_proto::reply::Ending;
 use http::Response;
-use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::Egress;
@@ -18,6 +18,7 @@ use super::in_flight::CallInFlight;
 use super::metered_body::Flow;
 use super::tap::Tap;
 use super::upstream::{UpstreamBody, UpstreamError};
+use crate::ledger::Cut;
 
 type Answer = Result<Response<UpstreamBody>, UpstreamError>;
 type Sent = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -39,7 +40,7 @@ struct UnderWay {
 /// What the call is made of besides its request.
 pub(super) struct Parts {
     pub(super) call: CallInFlight,
-    pub(super) cut: oneshot::Receiver<CutReason>,
+    pub(super) cut: Cut,
     pub(super) make_tap: MakeTap,
 }
 
@@ -73,11 +74,7 @@ impl Future for Sending {
         let Some(mut under_way) = self.under_way.take() else {
             return Poll::Pending;
         };
-        let cut = match Pin::new(&mut under_way.parts.cut).poll(cx) {
-            Poll::Ready(Ok(reason)) => Some(reason),
-            Poll::Ready(Err(_)) | Poll::Pending => None,
-        };
-        if let Some(reason) = cut {
+        if let Poll::Ready(reason) = under_way.parts.cut.poll_order(cx) {
             return Poll::Ready(Arrived::Cut(reason, under_way.parts));
         }
         match under_way.sent.as_mut().poll(cx) {
@@ -107,15 +104,19 @@ impl Drop for Sending {
 
 /// Waits for the answer without a client, up to a bound, and settles what is known then.
 async fn read_on(under_way: UnderWay, bound: Duration, idle_timeout: Duration) {
-    let UnderWay { sent, parts } = under_way;
+    let UnderWay { mut sent, parts } = under_way;
     let Parts {
         mut call,
-        cut,
+        mut cut,
         make_tap,
     } = parts;
     let started = tokio::time::Instant::now();
-    match tokio::time::timeout(bound, sent).await {
-        Ok(Ok(response)) => {
+    let answered = poll_fn(|cx| match cut.poll_order(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => sent.as_mut().poll(cx).map(Some),
+    });
+    let ending = match tokio::time::timeout(bound, answered).await {
+        Ok(Some(Ok(response))) => {
             let (head, body) = response.into_parts();
             call.status = Some(head.status.as_u16());
             if is_unbilled(head.status) {
@@ -127,17 +128,14 @@ async fn read_on(under_way: UnderWay, bound: Duration, idle_timeout: Duration) {
             Flow::new(body, tap, call, cut, None, idle_timeout)
                 .drain(left)
                 .await;
+            return;
         }
-        Ok(Err(error)) if error.is_unsent() => call.void(),
-        Ok(Err(_)) | Err(_) => {
-            if call
-                .settle(Known::default(), Ending::ClientGone)
-                .await
-                .is_err()
-            {
-                tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
-            }
-        }
+        Ok(Some(Err(error))) if error.is_unsent() => return call.void(),
+        Ok(None) => Ending::Cut,
+        Ok(Some(Err(_))) | Err(_) => Ending::ClientGone,
+    };
+    if call.settle(Known::default(), ending).await.is_err() {
+        tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
     }
 }
 

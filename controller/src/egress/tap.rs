@@ -47,8 +47,15 @@ impl std::fmt::Debug for Tap {
 }
 
 impl Tap {
-    /// Makes the tap of an answer with these headers.
-    pub(super) fn new(wire: Wire, headers: &HeaderMap, quirks: Quirks, choices: u32) -> Self {
+    /// Makes the tap of an answer with these headers; what they call JSON is an array of chunks
+    /// where the request asked for one.
+    pub(super) fn new(
+        wire: Wire,
+        headers: &HeaderMap,
+        quirks: Quirks,
+        choices: u32,
+        is_array: bool,
+    ) -> Self {
         let coding = headers
             .get(header::CONTENT_ENCODING)
             .map(HeaderValue::as_bytes);
@@ -58,8 +65,12 @@ impl Tap {
             Some(b"deflate") => Coding::Deflate(Box::new(ZlibDecoder::new(Vec::new()))),
             Some(_) => Coding::Opaque,
         };
+        let framing = match framing(headers) {
+            Some(Framing::Json) if is_array => Some(Framing::JsonArray),
+            framing => framing,
+        };
         Self {
-            meter: Meter::new(wire, framing(headers), quirks, choices),
+            meter: Meter::new(wire, framing, quirks, choices),
             coding,
             raw_bytes: 0,
             decoded_bytes: 0,

@@ -326,6 +326,8 @@ pub(super) enum UpstreamBody {
     Own(Box<Own>),
     /// On a connection that others use too.
     Shared(Incoming),
+    /// None any more: it was left.
+    Left,
 }
 
 pub(super) struct Own {
@@ -370,6 +372,7 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
+            Self::Left => Poll::Ready(None),
             Self::Shared(incoming) => Pin::new(incoming)
                 .poll_frame(cx)
                 .map_err(BodyError::Upstream),
@@ -390,6 +393,7 @@ impl Body for UpstreamBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Left => true,
             Self::Shared(incoming) => incoming.is_end_stream(),
             // Not before it was polled to its end: then the connection is given back.
             Self::Own(own) => own.connection.is_none() && own.incoming.is_end_stream(),
@@ -398,6 +402,7 @@ impl Body for UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Left => SizeHint::with_exact(0),
             Self::Shared(incoming) => incoming.size_hint(),
             Self::Own(own) => own.incoming.size_hint(),
         }

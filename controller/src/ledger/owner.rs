@@ -223,7 +223,7 @@ impl Owner {
         self.unwritten.balances.extend(self.book.take_dirty());
         for effect in outbox.effects {
             match effect {
-                Effect::Cut(call, reason) => self.cut(call, reason),
+                Effect::Cut(call, reason) => self.cut(call, reason, outside),
                 Effect::Admit(admitted) => {
                     if let Some((cut, reply)) = self.waiting.remove(&admitted.call) {
                         self.cuts.insert(admitted.call, cut);
@@ -250,10 +250,11 @@ impl Owner {
         }
     }
 
-    fn cut(&mut self, call: CallId, reason: CutReason) {
+    fn cut(&mut self, call: CallId, reason: CutReason, outside: &Outside) {
         if let Some(cut) = self.cuts.remove(&call) {
             // The call may have ended by itself in this very moment.
             drop(cut.send(reason));
+            outside.cuts.send_modify(|cuts| *cuts += 1);
         }
     }
 
@@ -300,6 +301,7 @@ impl Owner {
         for (_, cut) in self.cuts.drain() {
             // The call may have ended by itself in this very moment.
             drop(cut.send(CutReason::LedgerClosed));
+            outside.cuts.send_modify(|cuts| *cuts += 1);
         }
         for (call, (_, reply)) in self.waiting.drain() {
             tracing::debug!(%call, "refused: the ledger is closed");

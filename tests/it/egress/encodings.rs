@@ -1,7 +1,6 @@
 //! Encoded answers and requests: what passes is what was sent, and it is metered all the same.
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bb_proto::usage::Usage;
@@ -12,11 +11,8 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::Method;
 
 use super::charges::{Charge, File, charges, only_call, only_charge};
-use super::raw::{Scene, read_bytes};
+use super::raw::{NOTHING, Scene, read_bytes};
 use super::ways::{self, CHAT_UNASKED, Form, MESSAGES, MESSAGES_WHOLE, STREAMS, Way, within};
-
-/// How long nothing must come; a charge takes a few milliseconds.
-const NOTHING: Duration = Duration::from_millis(120);
 
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

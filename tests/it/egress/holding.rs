@@ -5,32 +5,18 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bb_tests::harness::{Answer, Streamed, System};
+use bb_tests::harness::{Answer, System};
 use bb_tests::provider::{Chunking, Provider, Script};
 
 use super::charges::{File, charges, only_charge};
-use super::raw::{SSE, Scene, read_bytes};
+use super::raw::{NOTHING, SSE, Scene, read_bytes, read_while_it_comes};
 use super::ways::{
     CHAT_UNASKED, CHAT_WHOLE, DOCUMENTS, Form, GEMINI_ARRAY, MESSAGES, MESSAGES_WHOLE, STREAMS,
     Way, within,
 };
 
-/// How long nothing must come; a charge takes a few milliseconds.
-const NOTHING: Duration = Duration::from_millis(120);
-
-/// Reads what comes until nothing does.
-async fn read_while_it_comes(answer: &mut Streamed) -> Result<String> {
-    let mut text = Vec::new();
-    loop {
-        match tokio::time::timeout(NOTHING, answer.next()).await {
-            Err(_) => return Ok(String::from_utf8(text)?),
-            Ok(bytes) => text.extend_from_slice(&bytes?.context("it ended")?),
-        }
-    }
-}
-
 /// Returns where the event that ends an answer begins and ends; `None` if it is not there whole.
-fn end_event(way: &Way, text: &str) -> Option<(usize, usize)> {
+pub(super) fn end_event(way: &Way, text: &str) -> Option<(usize, usize)> {
     let mut start = 0;
     for piece in way.pieces(text) {
         let piece = String::from_utf8_lossy(&piece);
@@ -242,6 +228,35 @@ async fn trailers_pass_behind_the_charge() -> Result<()> {
         );
     }
     super::charges::assert_exact(&system, &web, "with trailers").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_frame_of_a_long_document_is_held_before_its_trailers_too() -> Result<()> {
+    let scene = Scene::start("").await?;
+    let file = File::open(&scene.system)?;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntrailer: x-cost\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let headers = [("te", "trailers")];
+    let (answer, talk) = tokio::join!(scene.open(&MESSAGES_WHOLE, &headers), async {
+        let (mut talk, _) = scene.raw.next().await?;
+        talk.say(head.as_bytes()).await?;
+        talk.chunk(format!("{{\"x\":\"{}", "y".repeat(300_000)).as_bytes())
+            .await?;
+        talk.chunk(b"yyyy").await?;
+        anyhow::Ok(talk)
+    });
+    let (mut answer, mut talk) = (answer?, talk?);
+    let mut seen = read_bytes(&mut answer, 200_000).await?;
+    seen.extend_from_slice(read_while_it_comes(&mut answer).await?.as_bytes());
+    let lock = file.lock()?;
+    talk.chunk(b"\"}").await?;
+    talk.say(b"0\r\nx-cost: 17\r\n\r\n").await?;
+    seen.extend_from_slice(read_while_it_comes(&mut answer).await?.as_bytes());
+    assert!(!seen.ends_with(b"}"), "the end was seen");
+    drop(lock);
+    let (rest, is_whole) = within(answer.rest()).await?;
+    assert!(is_whole && rest.ends_with("\"}"), "{rest}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! A provider that says what it is told, byte for byte, when it is told.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use bb_tests::harness::{Answer, Bottle, Streamed, System, send, stream};
 use bb_tests::provider::{Provider, Script};
@@ -13,6 +15,9 @@ use super::ways::{Way, within};
 /// The head of a streamed answer.
 pub(super) const SSE: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// How long nothing must come; a charge takes a few milliseconds.
+pub(super) const NOTHING: Duration = Duration::from_millis(120);
 
 /// Where the connections of the proxy arrive.
 #[derive(Debug)]
@@ -97,7 +102,8 @@ impl Scene {
         bytes: &[u8],
     ) -> Result<Answer> {
         let (answer, said) = tokio::join!(self.ask(way, headers), async {
-            let (mut connection, _) = self.raw.next().await?;
+            let (mut connection, request) = self.raw.next().await?;
+            assert_eq!(request.body, way.body.as_bytes());
             connection.say(bytes).await
         });
         said?;
@@ -159,6 +165,14 @@ impl Connection {
         self.say(&chunk).await
     }
 
+    /// The same, or nothing where it is empty: that would end the body.
+    pub(super) async fn chunk_if_any(&mut self, bytes: &[u8]) -> Result<()> {
+        match bytes {
+            [] => Ok(()),
+            some => self.chunk(some).await,
+        }
+    }
+
     /// Ends a chunked body.
     pub(super) async fn last_chunk(&mut self) -> Result<()> {
         self.say(b"0\r\n\r\n").await
@@ -188,4 +202,15 @@ pub(super) async fn read_bytes(answer: &mut Streamed, count: usize) -> Result<Ve
         bytes.extend_from_slice(&next);
     }
     Ok(bytes)
+}
+
+/// Reads what comes until nothing does.
+pub(super) async fn read_while_it_comes(answer: &mut Streamed) -> Result<String> {
+    let mut text = Vec::new();
+    loop {
+        match tokio::time::timeout(NOTHING, answer.next()).await {
+            Err(_) => return Ok(String::from_utf8(text)?),
+            Ok(bytes) => text.extend_from_slice(&bytes?.context("it ended")?),
+        }
+    }
 }

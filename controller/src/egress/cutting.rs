@@ -1,0 +1,103 @@
+//! The end of an answer that is cut: in its dialect behind an event, and else broken off.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bb_core::book::CutReason;
+use bb_proto::reply::Ending;
+use tokio::time::{Instant, Sleep};
+
+use super::body::BodyError;
+use super::metered_body::{Flow, Hold, Stage, Then};
+use super::refuse::Refused;
+use super::upstream::UpstreamBody;
+
+/// A cut that comes in the middle of an event waits so long for the event's end.
+const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
+/// And for so many bytes.
+const BOUNDARY_BYTES: usize = 64 << 10;
+
+/// A cut that waits for the end of an event.
+#[derive(Debug)]
+pub(super) struct Cutting {
+    reason: CutReason,
+    until: Pin<Box<Sleep>>,
+    pub(super) bytes: usize,
+    /// What the client got ends between two events, whatever the meter has read since.
+    pub(super) is_between: bool,
+}
+
+impl Cutting {
+    fn begin(reason: CutReason) -> Self {
+        Self {
+            reason,
+            until: Box::pin(tokio::time::sleep(BOUNDARY_WAIT)),
+            bytes: 0,
+            is_between: false,
+        }
+    }
+}
+
+impl Flow {
+    /// Ends the answer where it is to be cut and can be.
+    pub(super) fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.cutting.is_none() {
+            let reason = ready!(self.cut.poll_order(cx));
+            self.cutting = Some(Cutting::begin(reason));
+        }
+        let Some(cutting) = &mut self.cutting else {
+            return Poll::Pending;
+        };
+        let too_late = cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
+        if !self.is_between() && !too_late && self.hold == Hold::Event && self.tap.is_identity() {
+            return Poll::Pending;
+        }
+        self.cut_now();
+        Poll::Ready(())
+    }
+
+    /// Ends the answer if it should have ended by now: where its client does not read, nobody else
+    /// does. Returns whether it is still to end.
+    pub(super) fn enforce_cut(&mut self) -> bool {
+        if !matches!(self.stage, Stage::Flowing) {
+            return false;
+        }
+        if self.cutting.is_none() {
+            self.cutting = self.cut.order().map(Cutting::begin);
+        }
+        let Some(cutting) = &self.cutting else {
+            return false;
+        };
+        if Instant::now() < cutting.until.deadline() {
+            return true;
+        }
+        self.cut_now();
+        false
+    }
+
+    /// Returns whether what the client got ends between two events.
+    fn is_between(&self) -> bool {
+        let was_seen = self
+            .cutting
+            .as_ref()
+            .is_some_and(|cutting| cutting.is_between);
+        was_seen || self.tap.is_at_boundary()
+    }
+
+    fn cut_now(&mut self) {
+        let Some(cutting) = &self.cutting else { return };
+        let refused = Refused::cut(cutting.reason.clone(), &self.call.bottle);
+        let can_end = self.is_between() && self.hold == Hold::Event;
+        let ending = can_end.then(|| self.tap.ending(refused.reason.sentence()));
+        let then = match ending.flatten() {
+            Some(ending) => Then::End(Some(ending.into())),
+            None => Then::Break(BodyError::Cut),
+        };
+        let known = self.tap.known();
+        self.charged = Some(known);
+        self.stage = Stage::Settling(self.call.settle(known, Ending::Cut), then);
+        // The provider learns of it at once, whenever the client reads its end.
+        self.upstream = UpstreamBody::Left;
+    }
+}
