@@ -10,6 +10,11 @@ use bb_proto::usage::Usage;
 
 /// Request bytes a token of input where nothing was learned yet, in thousandths.
 pub const INPUT_BYTES_PER_TOKEN_COLD: u64 = 4_000;
+/// The fewest bytes a token that are learned: a call whose input is not in its body, such as one
+/// that names an earlier response, would make every other look too large to be admitted.
+pub const INPUT_BYTES_PER_TOKEN_MIN: u64 = 1_500;
+/// The most bytes a token that are learned: media are many bytes and few tokens.
+pub const INPUT_BYTES_PER_TOKEN_MAX: u64 = 16_000;
 /// Tokens of output where nothing was learned yet: coding agents ask for 64,000 and use about 900.
 pub const OUTPUT_TOKENS_COLD: u64 = 1_000;
 /// Bytes of streamed text a token of output.
@@ -84,14 +89,14 @@ impl Estimator {
             bytes_per_token: body_bytes
                 .saturating_mul(1000)
                 .checked_div(input)
-                .unwrap_or(1)
-                .max(1),
+                .unwrap_or(INPUT_BYTES_PER_TOKEN_COLD)
+                .clamp(INPUT_BYTES_PER_TOKEN_MIN, INPUT_BYTES_PER_TOKEN_MAX),
             output,
         };
         let known: usize = self.models.values().map(HashMap::len).sum();
         let models = self.models.entry(provider.clone()).or_default();
         if let Some(learned) = models.get_mut(model) {
-            learned.bytes_per_token = towards(learned.bytes_per_token, seen.bytes_per_token).max(1);
+            learned.bytes_per_token = towards(learned.bytes_per_token, seen.bytes_per_token);
             learned.output = towards(learned.output, seen.output);
         } else if known < MODELS_MAX {
             models.insert(model.to_owned(), seen);
@@ -191,6 +196,19 @@ mod tests {
                 output: 400
             }
         );
+    }
+
+    #[test]
+    fn one_call_whose_input_is_not_in_its_body_does_not_make_all_others_look_huge() {
+        let mut estimator = Estimator::default();
+        let usage = Usage {
+            cache_read: Some(18_700),
+            output: Some(40),
+            ..Usage::default()
+        };
+        estimator.learn(&provider(), "opus", 300, &usage);
+        let estimate = estimator.estimate(&provider(), "opus", 90_000, None, 1);
+        assert_eq!(estimate.input, 60_000);
     }
 
     #[test]
