@@ -62,7 +62,10 @@ pub fn settings(provider: &Provider, folder: &Path, more: &str) -> anyhow::Resul
     let (url, key) = (provider.url(), key.display().to_string());
     let mut rows = String::new();
     for name in ["claude", "codex", "gemini"] {
-        writeln!(rows, "  {name}:\n    upstream: {url}\n    credential: file:{key}")?;
+        writeln!(
+            rows,
+            "  {name}:\n    upstream: {url}\n    credential: file:{key}"
+        )?;
     }
     Ok(format!(
         "egress:\n  listen: 127.0.0.1:0\nproviders:\n{rows}{more}"
