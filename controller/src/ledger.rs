@@ -202,7 +202,11 @@ impl LedgerHandle {
     pub fn flowed(&self, call: CallId, known: Known, urgent: bool) {
         let letter = Letter::Flowed { call, known };
         let mailbox = &self.shared.mailbox;
-        let left = if urgent { mailbox.try_send(letter) } else { mailbox.leave(letter) };
+        let left = if urgent {
+            mailbox.try_send(letter)
+        } else {
+            mailbox.leave(letter)
+        };
         // A full mailbox loses a mark, never a charge: the settlement says all of it again.
         if left.is_err() {
             tracing::debug!(%call, "a mark was left out: the ledger is busy");
@@ -358,7 +362,9 @@ mod tests {
         let asked = Letter::Look(Box::new(move |_: &Book, _| {
             let count = "SELECT count(*) FROM events WHERE body LIKE '%zebra%'";
             let file = Connection::open(path).expect("the file");
-            let count: i64 = file.query_row(count, [], |row| row.get(0)).expect("a count");
+            let count: i64 = file
+                .query_row(count, [], |row| row.get(0))
+                .expect("a count");
             reply.send(count).expect("somebody waits");
         }));
         // Both in one round of work, as under load.

@@ -123,6 +123,9 @@ mod tests {
         running.ended().await;
         let ended = child.wait().expect("its end");
         assert_eq!(ended.signal(), Some(15));
-        assert_eq!(Running::find(Process { pid, start_ticks }).map(|_| ()), None);
+        assert_eq!(
+            Running::find(Process { pid, start_ticks }).map(|_| ()),
+            None
+        );
     }
 }

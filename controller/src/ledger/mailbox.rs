@@ -184,13 +184,18 @@ impl Mailbox {
             if inside.closed {
                 break;
             }
-            let left = inside.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let left = inside
+                .deadline
+                .map(|at| at.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 break;
             }
             inside.is_asleep = true;
             inside = match left {
-                None => self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .arrived
+                    .wait(inside)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     let waited = self.arrived.wait_timeout(inside, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0

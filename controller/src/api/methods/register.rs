@@ -208,7 +208,9 @@ fn kept(command: Vec<String>) -> Vec<String> {
 /// Returns the recipe that a client's name, or its command's, stands for.
 fn recipe_name(client: &str) -> Result<&'static str, RpcError> {
     let named = recipe::clients().find(|known| *known == client);
-    named.or_else(|| recipe::for_command(client)).ok_or_else(|| no_client(client))
+    named
+        .or_else(|| recipe::for_command(client))
+        .ok_or_else(|| no_client(client))
 }
 
 fn no_client(client: &str) -> RpcError {
