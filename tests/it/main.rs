@@ -12,4 +12,5 @@ mod crash;
 mod daemon;
 mod egress;
 mod home;
+mod run;
 mod socket;

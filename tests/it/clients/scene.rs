@@ -64,12 +64,11 @@ impl Scene {
         let provider = Provider::start(script).await?;
         let system = System::start(&provider, "").await?;
         let settings = std::fs::read_to_string(system.home().settings())?;
-        let settings: String = settings
+        let kept = settings
             .lines()
-            .filter(|line| !line.contains("credential:"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        std::fs::write(system.home().settings(), settings)?;
+            .filter(|line| !line.contains("credential:"));
+        let settings: Vec<&str> = kept.collect();
+        std::fs::write(system.home().settings(), settings.join("\n"))?;
         let checked = system.call(SettingsReload::default()).await?;
         ensure!(checked.applied, "{checked:?}");
         Self::with(client, provider, system, None).await
