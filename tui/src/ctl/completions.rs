@@ -26,9 +26,15 @@ impl Completions {
             "bb-ctl",
             &mut script,
         );
-        let script = String::from_utf8_lossy(&script).into_owned();
+        let script = whole(&String::from_utf8_lossy(&script));
         let value = json!({"shell": self.shell.to_string(), "script": script});
         output.show_exact(&value, |_| script.clone())?;
         Ok(Exit::DONE)
     }
+}
+
+/// Gives the cases of a script the names that it looks for: clap takes the hyphen in `bb-ctl` for
+/// the beginning of a subcommand in one place and not in the other.
+fn whole(script: &str) -> String {
+    script.replace("bb__subcmd__ctl", "bb__ctl")
 }

@@ -27,10 +27,10 @@ pub(in crate::ctl) struct Set {
     #[arg(value_name = "SCOPE")]
     scope: String,
     /// Which provider's; after a whole budget, its limit
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", allow_negative_numbers = true)]
     provider: String,
     /// How many tokens
-    #[arg(value_name = "LIMIT")]
+    #[arg(value_name = "LIMIT", allow_negative_numbers = true)]
     limit: Option<String>,
     /// Over which time it counts: total (never resets) or run (this run of a bottle)
     #[arg(long, value_name = "WINDOW")]
@@ -68,7 +68,7 @@ pub(in crate::ctl) struct Raise {
     #[arg(value_name = "KEY")]
     key: PartialKey,
     /// By how many tokens, such as +1M
-    #[arg(value_name = "TOKENS", value_parser = tokens_to_add)]
+    #[arg(value_name = "TOKENS", value_parser = tokens_to_add, allow_negative_numbers = true)]
     by: Tokens,
     #[command(flatten)]
     said: Said,
@@ -182,8 +182,12 @@ fn budget_and_limit(
     } else {
         let partial: PartialKey = first.parse().map_err(usage)?;
         let Some(key) = partial.complete(window).map_err(usage)? else {
-            return Err(Failure::usage(format!("{first} names no provider"))
-                .with_hint(format!("bb-ctl budget set {first} all {second}")));
+            let failure = Failure::usage(format!("{first} names no provider"));
+            return Err(match second.parse::<Tokens>() {
+                Ok(_) => failure.with_hint(format!("bb-ctl budget set {first} all {second}")),
+                Err(_) => Failure::usage("the limit is missing")
+                    .with_hint(format!("bb-ctl budget set {first} {second} 5M")),
+            });
         };
         (Ok(key), second)
     };
