@@ -141,6 +141,7 @@ impl Controller {
         supervisor.find_again().await;
         let note = format!("the controller started, version {VERSION}");
         note_event(ledger, EventKind::Started, note).await;
+        tracing::info!(version = VERSION, pid = std::process::id(), egress = %egress_at, "started");
         tracker.spawn(listener.serve(egress, drain.subscribe()));
         tracker.spawn(api::serve(socket, api, drain.subscribe()));
         Ok(Serving {
