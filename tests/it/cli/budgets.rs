@@ -1,0 +1,213 @@
+//! Budgets: set, raised, spent.
+
+use anyhow::Result;
+use insta::assert_snapshot;
+
+use super::session::Session;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_is_set_raised_and_taken_back() -> Result<()> {
+    let mut session = Session::begin("budget:\n  claude: 5M\n").await?;
+    session.ctl("budget list")?;
+    session.ctl("budget set web claude 200k --why 'for a day'")?;
+    session.ctl("budget set host/claude/total 6M")?;
+    session.ctl("budget set web all 1G --soft --dry-run")?;
+    session.ctl("budget set web/claude 300k --window run")?;
+    session.ctl("budget raise web/claude +1M")?;
+    session.ctl("budget raise web/claude/total +1M")?;
+    session.ctl("budget list")?;
+    session.ctl("budget list --bottle nobody")?;
+    session.ctl("budget unset host/claude")?;
+    session.ctl("budget unset host/claude")?;
+    session.ctl("budget unset web/claude/run")?;
+    session.ctl("budget unset web/claude")?;
+    session.ctl("budget unset web/claude")?;
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl budget list
+    BUDGET             USED/LIMIT   %  CAP   PENDING  /MIN  LEFT  FROM
+    host/claude/total        0/5M  0%  hard        0     0     -  settings line 14
+    $ bb-ctl budget set web claude 200k --why 'for a day'
+    set bottle:web/claude/total to 200k: 0/200k used, 0%
+    $ bb-ctl budget set host/claude/total 6M
+    set host/claude/total to 6M: 0/6M used, 0% (the limit was 5M)
+    $ bb-ctl budget set web all 1G --soft --dry-run
+    would set bottle:web/all/total to 1G
+    $ bb-ctl budget set web/claude 300k --window run
+    set bottle:web/claude/run to 300k: 0/300k used, 0%
+    $ bb-ctl budget raise web/claude +1M
+    ! error: web/claude could be any of 2 budgets
+    ! hint: say which: bottle:web/claude/total, bottle:web/claude/run
+    [1]
+    $ bb-ctl budget raise web/claude/total +1M
+    raised bottle:web/claude/total by 1M: 0/1.2M used, 0% (the limit was 200k)
+    $ bb-ctl budget list
+    BUDGET                   USED/LIMIT   %  CAP   PENDING  /MIN  LEFT  FROM            HIDES
+    bottle:web/claude/total      0/1.2M  0%  hard        0     0     -  command, uid UID
+    bottle:web/claude/run        0/300k  0%  hard        0     0     -  command, uid UID
+    host/claude/total              0/6M  0%  hard        0     0     -  command, uid UID  settings line 14
+    $ bb-ctl budget list --bottle nobody
+    ! error: there is no bottle named nobody
+    ! hint: bb-ctl list shows all bottles
+    [1]
+    $ bb-ctl budget unset host/claude
+    unset host/claude/total, that of settings line 14 holds again, 5M: 0/5M used, 0% (the limit was 6M)
+    $ bb-ctl budget unset host/claude
+    ! error: host claude (total) was not set by command
+    ! hint: it stands in settings.yml, line 14
+    [1]
+    $ bb-ctl budget unset web/claude/run
+    unset bottle:web/claude/run, none of that key is left (the limit was 300k)
+    $ bb-ctl budget unset web/claude
+    unset bottle:web/claude/total, none of that key is left (the limit was 1.2M)
+    $ bb-ctl budget unset web/claude
+    ! error: web/claude is no budget
+    ! hint: bb-ctl budget list shows them all; bb-ctl budget set makes one
+    [1]
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
+    let mut session = Session::begin("").await?;
+    for line in [
+        "budget set host claude 0",
+        "budget set host claude -5",
+        "budget set host claude 1.5",
+        "budget set host claude 9007199254740993",
+        "budget set host claude lots",
+        "budget set host unknown 5M",
+        "budget set host claude 5M --window run",
+        "budget set host claude 5M --window day",
+        "budget set host claude 5M --soft --ceiling",
+        "budget set host 5M",
+        "budget raise host/claude 5",
+        "register web --budget 0",
+        "register web --budget unknown=5",
+        "register web --budget claude=1 --budget claude=2",
+    ] {
+        session.ctl(line)?;
+    }
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl budget set host claude 0
+    ! error: a budget of zero lets nothing pass
+    ! hint: give at least one token; to close a bottle: bb-ctl cutoff NAME
+    [1]
+    $ bb-ctl budget set host claude -5
+    ! error: "-5" is no number of tokens; write a whole number or one like 200k, 1.5M, 2G
+    [2]
+    $ bb-ctl budget set host claude 1.5
+    ! error: 1.5 is not a whole number of tokens
+    [2]
+    $ bb-ctl budget set host claude 9007199254740993
+    ! error: 9007199254740993 is more tokens than a budget can hold (2^53)
+    [2]
+    $ bb-ctl budget set host claude lots
+    ! error: "lots" is no number of tokens; write a whole number or one like 200k, 1.5M, 2G
+    [2]
+    $ bb-ctl budget set host unknown 5M
+    ! error: there is no provider unknown
+    ! hint: all, or one of the providers in bb-ctl settings show
+    [1]
+    $ bb-ctl budget set host claude 5M --window run
+    ! error: the window run is for launches and bottles only, not for host
+    [2]
+    $ bb-ctl budget set host claude 5M --window day
+    ! error: invalid value 'day' for '--window <WINDOW>': the window "day" is not available in this version; it has total and run
+    [2]
+    $ bb-ctl budget set host claude 5M --soft --ceiling
+    ! error: a soft budget blocks nothing, so it cannot be a ceiling
+    [1]
+    $ bb-ctl budget set host 5M
+    ! error: host names no provider
+    ! hint: bb-ctl budget set host all 5M
+    [2]
+    $ bb-ctl budget raise host/claude 5
+    ! error: host/claude is no budget
+    ! hint: bb-ctl budget list shows them all; bb-ctl budget set makes one
+    [1]
+    $ bb-ctl register web --budget 0
+    ! error: invalid value '0' for '--budget <[PROVIDER=]TOKENS>': a budget has at least one token
+    [2]
+    $ bb-ctl register web --budget unknown=5
+    ! error: there is no provider unknown
+    ! hint: the providers are claude, codex, deepseek, gemini, groq, mistral, openrouter, xai
+    [1]
+    $ bb-ctl register web --budget claude=1 --budget claude=2
+    ! error: two budgets for claude
+    ! hint: give one budget a provider
+    [1]
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spent_budget_cuts_off_says_so_and_opens_with_a_raise() -> Result<()> {
+    let mut session = Session::begin("").await?;
+    session.run("bb-ctl register web --budget claude=180 && bb-ctl register other")?;
+    assert_eq!(session.message("web").await?, 200);
+    assert_eq!(session.message("web").await?, 200);
+    assert_eq!(session.message("web").await?, 400);
+    assert_eq!(session.message("other").await?, 200);
+    session.ctl("list")?;
+    session.ctl("show web")?;
+    session.ctl("restore web")?;
+    session.ctl("budget raise web/claude 1k --dry-run")?;
+    session.ctl("budget raise web/claude 1k")?;
+    assert_eq!(session.message("web").await?, 200);
+    session.ctl("usage")?;
+    session.ctl("usage --by model")?;
+    session.ctl("usage --by call --bottle web --limit 2")?;
+    session.ctl("usage --bottle nobody")?;
+    session.ctl("audit --bottle web")?;
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl list
+    BOTTLE  STATE           PROVIDER  USED/LIMIT     %  BY      /MIN   LEFT  CALLS  ENFORCED
+    other   running         claude           100     -  -        100      -      0  keyed
+    web     cutoff(claude)  claude       200/180  111%  launch   200  spent      0  keyed
+    $ bb-ctl show web
+    web: cutoff(claude), warned, keyed
+      run       RUN, began AGO
+      used      200 in this run, 200 ever, 200 in the last minute; newest model claude-opus-4-8
+      refused   1 call
+      closed    claude by the budget launch:RUN/claude/run, AGO
+      binds     claude: launch:RUN/claude/run
+
+    BUDGET                                                  ROLE   USED/LIMIT     %  PENDING  /MIN   LEFT  FROM
+    launch:RUN/claude/run  binds     200/180  111%        0   200  spent  launch of web
+    $ bb-ctl restore web
+    ! error: web is cut off because the run budget for claude is spent
+    ! hint: bb-ctl budget raise launch:RUN/claude/run +1M
+    [3]
+    $ bb-ctl budget raise web/claude 1k --dry-run
+    would raise launch:RUN/claude/run by 1k: 200/180 used, 111% (the limit was 180)
+    opened: web
+    $ bb-ctl budget raise web/claude 1k
+    raised launch:RUN/claude/run by 1k: 200/1.18k used, 16% (the limit was 180)
+    opened: web
+    $ bb-ctl usage
+    BOTTLE  PROVIDER  CALLS  INPUT  CACHE_R  CACHE_W  OUTPUT  CHARGE  ESTIMATED
+    web     claude        3    180        0        0     120     300          0
+    other   claude        1     60        0        0      40     100          0
+    total                 4    240        0        0     160     400          0
+    $ bb-ctl usage --by model
+    PROVIDER  MODEL            CALLS  INPUT  CACHE_R  CACHE_W  OUTPUT  CHARGE  ESTIMATED
+    claude    claude-opus-4-8      4    240        0        0     160     400          0
+    total                          4    240        0        0     160     400          0
+    $ bb-ctl usage --by call --bottle web --limit 2
+    STARTED               BOTTLE   PROVIDER  MODEL            INPUT  CACHE_R  CACHE_W  OUTPUT  REASONING  CHARGE  TOOK  ENDING
+    WHEN  web      claude    claude-opus-4-8     60        -        -      40          -     100    0s  complete
+    WHEN  web      claude    claude-opus-4-8     60        -        -      40          -     100    0s  complete
+    total                 3 calls                               180        0        0     120          0     300
+    $ bb-ctl usage --bottle nobody
+    no calls
+    $ bb-ctl audit --bottle web
+    WHEN  operator UID     web registered
+    WHEN  budget         the run budget for claude is at 50% of 180
+    WHEN  budget         the run budget for claude is at 95% of 180
+    WHEN  budget         the run budget for claude is spent: 200 of 180
+    WHEN  budget         web cut off from claude: the run budget for claude is spent; 0 streams in flight
+    WHEN  budget         web open again to claude: the run budget for claude has room
+    "#);
+    Ok(())
+}
