@@ -29,6 +29,7 @@ mod request;
 mod respond;
 mod sending;
 mod tap;
+mod unmetered;
 mod upstream;
 
 use answers::Answers;

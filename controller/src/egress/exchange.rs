@@ -28,20 +28,21 @@ use super::in_flight::CallInFlight;
 use super::metered_body::{Flow, HELD_BYTES_MAX, Hold, MeteredBody};
 use super::providers::{Provider, Providers};
 use super::refuse::Refused;
-use super::request::{Unread, read_whole};
+use super::request::{Unread, read_whole, waits_to_send};
 use super::respond::respond;
 use super::sending::{Arrived, Parts, Sending, is_unbilled};
 use super::tap::{Tap, framing};
+use super::unmetered::pass_through;
 use super::upstream::{UpstreamBody, UpstreamError};
 use crate::ledger::Ticket;
 
 /// A model call that may be asked for: who asks, whom, and in which dialect.
-struct Call {
-    who: Identified,
-    wire: Wire,
+pub(super) struct Call {
+    pub(super) who: Identified,
+    pub(super) wire: Wire,
     providers: Arc<Providers>,
     provider: String,
-    path: String,
+    pub(super) path: String,
 }
 
 /// A call with its request read.
@@ -82,7 +83,7 @@ pub(super) async fn answer(egress: Egress, request: Request<Incoming>) -> Respon
     }
 }
 
-type Refusing = (Refused, Option<Wire>);
+pub(super) type Refusing = (Refused, Option<Wire>);
 
 async fn journey(
     egress: &Egress,
@@ -92,7 +93,8 @@ async fn journey(
         Ok(Routed::Call(call)) => call,
         Ok(Routed::Unmetered(passing)) => return pass_through(egress, passing, request).await,
         Err(refusing) => {
-            egress.discard(request);
+            let waits_to_send = waits_to_send(request.headers());
+            egress.discard(request.into_body(), waits_to_send);
             return Err(refusing);
         }
     };
@@ -164,18 +166,18 @@ fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusin
 }
 
 impl Call {
-    fn provider(&self) -> Result<&Provider, Refused> {
+    pub(super) fn provider(&self) -> Result<&Provider, Refused> {
         self.providers
             .get(&self.provider)
             .ok_or_else(|| Refused::of(Reason::UnknownProvider, &self.who.identity.bottle))
     }
 
-    fn refused(&self, reason: Reason) -> Refused {
+    pub(super) fn refused(&self, reason: Reason) -> Refused {
         Refused::of(reason, &self.who.identity.bottle)
     }
 
     /// Makes the head that the provider gets of the one that the client sent.
-    fn towards_provider(
+    pub(super) fn towards_provider(
         &self,
         mut head: http::request::Parts,
     ) -> Result<http::request::Parts, Refused> {
@@ -193,43 +195,6 @@ impl Call {
     }
 }
 
-/// Passes what costs no tokens: lists of models, counts of tokens.
-async fn pass_through(
-    egress: &Egress,
-    call: Call,
-    request: Request<Incoming>,
-) -> Result<Response<ClientBody>, Refusing> {
-    let wire = Some(call.wire);
-    let (head, body) = request.into_parts();
-    let head = match call.towards_provider(head) {
-        Ok(head) => head,
-        Err(refused) => {
-            egress.discard(Request::new(body));
-            return Err((refused, wire));
-        }
-    };
-    let request = Request::from_parts(head, RequestBody::Passed(body));
-    let upstream = call
-        .provider()
-        .map_err(|r| (r, wire))?
-        .upstream(&call.path)
-        .clone();
-    let limits = egress.limits();
-    let sent = egress
-        .shared
-        .upstreams
-        .send(&upstream, request, limits.connect_timeout);
-    match tokio::time::timeout(limits.response_timeout, sent).await {
-        Ok(Ok(response)) => {
-            let (mut head, body) = response.into_parts();
-            strip_hop_by_hop(&mut head.headers);
-            Ok(Response::from_parts(head, ClientBody::Passed(body)))
-        }
-        Ok(Err(error)) => Err((call.refused(upstream_failed(&error)), wire)),
-        Err(_) => Err((call.refused(Reason::UpstreamTimeout), wire)),
-    }
-}
-
 /// Reads what the request says of itself, and makes it the provider's.
 async fn prepare(
     egress: &Egress,
@@ -240,7 +205,7 @@ async fn prepare(
     let mut body = match read_whole(&mut incoming, egress.limits().body_max).await {
         Ok(body) => body,
         Err(Unread::TooLong) => {
-            egress.discard(Request::from_parts(head, incoming));
+            egress.discard(incoming, waits_to_send(&head.headers));
             return Err(call.refused(Reason::BodyTooLarge));
         }
         Err(Unread::Broken(error)) => {
@@ -447,7 +412,7 @@ async fn receive_document(
     }
 }
 
-fn upstream_failed(error: &UpstreamError) -> Reason {
+pub(super) fn upstream_failed(error: &UpstreamError) -> Reason {
     match error {
         UpstreamError::ConnectTimeout { .. } => Reason::UpstreamTimeout,
         UpstreamError::Connect { .. }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, header};
+use http::header::{self, HeaderMap};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -55,15 +55,18 @@ pub(super) async fn read_whole(body: &mut Incoming, body_max: u64) -> Result<Byt
     Ok(rest.map_or(first, BytesMut::freeze))
 }
 
+/// Returns whether a client waits to be told to go on: refused, it sends nothing.
+pub(super) fn waits_to_send(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
+}
+
 impl Egress {
     /// Reads what a refused client is still sending: clients send all they have before they look
     /// for an answer, and would find the connection broken instead.
-    pub(super) fn discard(&self, request: Request<Incoming>) {
-        // One that waits to be told to go on is told otherwise, and sends nothing.
-        if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
+    pub(super) fn discard(&self, mut body: Incoming, waits_to_send: bool) {
+        if body.is_end_stream() || waits_to_send {
             return;
         }
-        let mut body = request.into_body();
         self.shared.tracker.spawn(async move {
             let read = async {
                 let mut left = DISCARD_BYTES_MAX;

@@ -7,8 +7,9 @@ use bb_proto::event::{Actor, EventKind};
 use bb_proto::reply::{Acted, Ending};
 use bb_proto::request::{AuditList, BottleCutoff, BottleRegister, BottleRestore};
 use bb_proto::view::BottleState;
-use bb_tests::harness::{Bottle, Streamed, System};
+use bb_tests::harness::{Bottle, Streamed, System, send};
 use bb_tests::provider::{Chunking, Ending as Ended, Provider, Script};
+use http::Method;
 use serde_json::Value;
 
 use super::budgets::{SHARED_SPENT, SPENT, assert_refused, spend};
@@ -506,12 +507,14 @@ async fn the_streams_of_all_bottles_that_share_a_spent_budget_are_ended() -> Res
     let api = system.bottle_with("api", &[], named).await?;
     let idle = system.bottle_with("idle", &[], named).await?;
     let other = system.bottle("other").await?;
-    provider.set_script(Script::slow(100_000, Duration::from_millis(10)));
+    // So slow that nothing but the order ends them.
+    provider.set_script(Script::slow(100_000, Duration::from_mins(10)));
     let mut open = Vec::new();
     for bottle in [&web, &api, &web] {
         open.push(MESSAGES.open(&system, bottle).await?);
     }
     // Not bound: another provider, and a bottle of no agent.
+    provider.set_script(Script::slow(100_000, Duration::from_millis(10)));
     let mut others = vec![CHAT.open(&system, &web).await?];
     others.push(MESSAGES.open(&system, &other).await?);
     spend(&system, &api, &MESSAGES_WHOLE, 20_000).await?;
@@ -650,5 +653,50 @@ async fn a_cut_does_not_wait_for_a_client_that_does_not_read() -> Result<()> {
     if is_whole {
         assert!(text.ends_with("\n\n") && text.contains(OPERATOR));
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_closes_what_costs_nothing_too_and_a_spent_budget_does_not() -> Result<()> {
+    let provider = Provider::start(Script::default()).await?;
+    let system = System::start(&provider, "").await?;
+    let web = system
+        .bottle_with("web", &[("claude", 100)], |_| {})
+        .await?;
+    spend(&system, &web, &MESSAGES, 200).await?;
+    let headers = [("x-api-key", web.token.as_str())];
+    let ask = |method, path, body: &'static str| {
+        within(send(&system.egress, method, path, &headers, body))
+    };
+    let count = "/claude/v1/messages/count_tokens";
+    assert_eq!(ask(Method::POST, count, MESSAGES.body).await??.status, 200);
+    cut_off(&system, &web).await?;
+    let made = provider.requests().len();
+    for answer in [
+        ask(Method::POST, count, MESSAGES.body).await??,
+        ask(Method::GET, "/claude/v1/models", "").await??,
+        ask(Method::POST, "/codex/v1/responses", RESPONSES.body).await??,
+    ] {
+        assert_refused_by_operator(&answer);
+    }
+    assert_eq!(provider.requests().len(), made);
+    restore(&system, &web).await?;
+    assert_eq!(ask(Method::POST, count, MESSAGES.body).await??.status, 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_in_flight_may_be_let_go_to_their_end() -> Result<()> {
+    let provider = Provider::start(Script::default()).await?;
+    let system = System::start(&provider, "in_flight: finish\n").await?;
+    let web = system
+        .bottle_with("web", &[("claude", 5_000)], |_| {})
+        .await?;
+    provider.enqueue(long());
+    let answer = MESSAGES.ask(&system, &web).await?;
+    assert_eq!(read(&MESSAGES, &answer.text()).ended, Last::Normally);
+    let charge = only_charge(&system, &web).await?;
+    assert!(charge.tokens > 20_000 && !charge.is_estimated, "{charge:?}");
+    assert_refused(&MESSAGES.ask(&system, &web).await?, MESSAGES.wire, SPENT);
     Ok(())
 }
