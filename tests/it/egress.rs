@@ -2,6 +2,7 @@
 
 mod budgets;
 mod charges;
+mod crowds;
 mod cuts;
 mod encodings;
 mod faults;
@@ -11,6 +12,7 @@ mod identity;
 mod raw;
 mod restart;
 mod spoken;
+mod tls;
 mod waiting;
 mod ways;
 mod wires;

@@ -3,12 +3,13 @@
 use anyhow::{Context as _, Result};
 use bb_proto::budget::{BudgetKey, ProviderSelector, Scope};
 use bb_proto::event::{Event, EventKind};
-use bb_proto::ids::CallId;
+use bb_proto::home::Home;
+use bb_proto::ids::{BottleName, CallId};
 use bb_proto::reply::Ending;
-use bb_proto::request::{BottleShow, BudgetList, EventsList};
+use bb_proto::request::{BottleShow, BudgetList, EventsList, UsageBy, UsageQuery};
 use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::{self, Bottle as BottleView};
-use bb_tests::harness::{Bottle, System};
+use bb_tests::harness::{Bottle, System, call};
 use bb_tests::provider::{Call, Provider};
 use rusqlite::{Connection, OpenFlags};
 
@@ -27,7 +28,18 @@ pub(super) struct Charge {
 
 /// Returns a bottle's calls as the ledger has them, in the order they were made.
 pub(super) async fn charges(system: &System, bottle: &Bottle) -> Result<Vec<Charge>> {
-    let usages = system.calls_of(bottle).await?;
+    charges_at(system.home(), &bottle.name).await
+}
+
+/// The same of any controller.
+pub(super) async fn charges_at(home: &Home, bottle: &BottleName) -> Result<Vec<Charge>> {
+    let query = UsageQuery {
+        bottle: Some(bottle.clone()),
+        by: UsageBy::Call,
+        limit: Some(1_000),
+        ..UsageQuery::default()
+    };
+    let usages = call(home, query).await?;
     let mut charges = Vec::new();
     for row in usages.rows {
         let call = row.call.context("a row of a call")?;

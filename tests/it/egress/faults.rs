@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bb_core::refusal::Reason;
 use bb_proto::reply::Ending;
-use bb_tests::harness::{Bottle, System};
+use bb_tests::harness::{Bottle, System, send};
 use bb_tests::provider::{Ending as Ended, Fault, Provider, Script};
+use http::Method;
 use serde_json::Value;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::charges::{Charge, assert_exact_one, budget, charges, only_call, only_charge};
 use super::http::with_egress;
-use super::raw::{SSE, Scene, read_bytes};
+use super::raw::{NOTHING, SSE, Scene, read_bytes};
 use super::ways::{
     self, CHAT, CHAT_UNASKED, DOCUMENTS, Form, GEMINI_ARRAY, MESSAGES, MESSAGES_WHOLE, STREAMS,
     Way, together, within,
@@ -159,6 +161,36 @@ async fn a_call_that_is_not_answered_in_time_is_ended_and_charged_by_estimate() 
                 .all(|it| it.answer.ending == Some(Ended::Aborted))
     };
     provider.wait_for(aborted).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_takes_no_connection_in_time_was_not_asked() -> Result<()> {
+    // Nobody accepts, and there is no room for another that waits to be accepted.
+    let socket = TcpSocket::new_v4()?;
+    socket.bind("127.0.0.1:0".parse()?)?;
+    let listener = socket.listen(1)?;
+    let address = listener.local_addr()?;
+    let mut waiting = Vec::new();
+    let full = async || {
+        match tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            Ok(connected) => waiting.push(connected?),
+            Err(_) => return Ok(true),
+        }
+        Ok(false)
+    };
+    let provider = Provider::start(Script::default()).await?;
+    let row = format!("  full:\n    copies: claude\n    upstream: http://{address}\n");
+    let system = with_egress(&provider, "  connect_timeout: 150ms\n", &row).await?;
+    system.wait_until("no connection is taken", full).await?;
+    let web = system.bottle("web").await?;
+    let target = format!("/b/{}/full/v1/messages", web.token);
+    let sent = send(&system.egress, Method::POST, &target, &[], MESSAGES.body);
+    let answer = within(sent).await??;
+    assert_eq!(answer.status, 504, "{answer:?}");
+    assert_eq!(answer.header("x-bot-bottle-reason"), Some("upstream_slow"));
+    let charge = only_charge(&system, &web).await?;
+    assert_eq!((charge.ending, charge.tokens), (Ending::Voided, 0));
     Ok(())
 }
 
@@ -473,7 +505,12 @@ async fn a_client_that_left_during_a_document_is_charged_for_it() -> Result<()> 
             anyhow::Ok(talk)
         } => talk?,
     };
+    let shown = tokio::time::timeout(NOTHING, &mut asked).await;
+    assert!(shown.is_err(), "{shown:?}");
     drop(asked);
+    // The provider is not left because its client did.
+    let left = tokio::time::timeout(NOTHING, talk.left()).await;
+    assert!(left.is_err(), "{left:?}");
     talk.say(rest).await?;
     let charge = only_charge(&scene.system, &scene.web).await?;
     assert_eq!((charge.usage, charge.is_estimated), (stated, false));

@@ -505,3 +505,77 @@ async fn a_body_without_a_stated_length_ends_with_its_connection() -> Result<()>
     assert!(!charge.is_estimated, "{charge:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_breaks_off_is_no_call() -> Result<()> {
+    let (system, web) = system().await?;
+    let whole = request_of(&web.token, &body_of(50_000), false);
+    for end in [100, whole.len() / 2, whole.len() - 1] {
+        let mut tcp = TcpStream::connect(&system.egress).await?;
+        tcp.write_all(&whole[..end]).await?;
+        tcp.shutdown().await?;
+        let mut answer = Vec::new();
+        // Closed without an answer, or with a refusal: nobody is there to read it.
+        let ended = within(tcp.read_to_end(&mut answer)).await?;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            ended.is_err() || !answer.starts_with("HTTP/1.1 2"),
+            "{end}: {answer}"
+        );
+    }
+    assert_eq!(system.provider.requests().len(), 0);
+    system.settled().await?;
+    assert_eq!(charges(&system, &web).await?, []);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_http_1_0_gets_a_stream_that_ends_with_its_connection() -> Result<()> {
+    let (system, web) = system().await?;
+    let (token, body) = (&web.token, MESSAGES.body);
+    let request = format!(
+        "POST /claude/v1/messages HTTP/1.0\r\nx-api-key: {token}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = talk(&system.egress, request.as_bytes()).await?;
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(
+        answer.ends_with("{\"type\":\"message_stop\"}\n\n"),
+        "{answer}"
+    );
+    assert!(!answer.contains("chunked"), "{answer}");
+    assert_exact(&system, &web, "over HTTP/1.0").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_says_before_its_answer_is_passed_over() -> Result<()> {
+    let scene = Scene::start("").await?;
+    let whole = MESSAGES_WHOLE.ask_directly(&scene.system).await?.body;
+    let said = [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".as_slice(),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", whole.len()).as_bytes(),
+        &whole,
+    ]
+    .concat();
+    let answer = scene.ask_and_answer(&MESSAGES_WHOLE, &[], &said).await?;
+    assert!(answer.status == 200 && answer.body == whole, "{answer:?}");
+    assert!(!only_charge(&scene.system, &scene.web).await?.is_estimated);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_megabytes_passes_as_it_comes() -> Result<()> {
+    let scene = Scene::start("").await?;
+    let whole = MESSAGES.ask_directly(&scene.system).await?;
+    let stated = only_call(&scene.system.provider).answer.stated;
+    let text = format!("\"text\":\"{}", "x".repeat(3 << 20));
+    let long = whole.text().replacen("\"text\":\"I", &text, 1);
+    assert!(long.len() > 3 << 20);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let said = [head.as_bytes(), long.as_bytes()].concat();
+    let answer = scene.ask_and_answer(&MESSAGES, &[], &said).await?;
+    assert!(answer.is_whole && answer.body == long.as_bytes());
+    let charge = only_charge(&scene.system, &scene.web).await?;
+    assert_eq!((charge.usage, charge.is_estimated), (stated, false));
+    Ok(())
+}

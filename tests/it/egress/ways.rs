@@ -125,7 +125,7 @@ pub(super) const STREAMS: [Way; 5] = [MESSAGES, RESPONSES, CHAT, GEMINI, GEMINI_
 pub(super) const DOCUMENTS: [Way; 4] = [MESSAGES_WHOLE, RESPONSES_WHOLE, CHAT_WHOLE, GEMINI_WHOLE];
 
 /// Returns all ways.
-pub(super) fn all() -> impl Iterator<Item = Way> {
+pub(super) fn all() -> impl Iterator<Item = Way> + Clone {
     STREAMS.into_iter().chain(DOCUMENTS)
 }
 
