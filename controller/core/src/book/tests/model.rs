@@ -252,9 +252,11 @@ pub(super) fn binding<'a>(
     let mut names = Vec::new();
     lineage(book, name, &mut names);
     let launch = bottle.map(|bottle| Scope::Launch(bottle.run));
-    let agent = bottle
-        .and_then(|bottle| bottle.agent.clone())
-        .map(Scope::Agent);
+    let agent = match bottle {
+        Some(bottle) => bottle.agent.clone(),
+        None => book.bottles.manifest(name).and_then(|m| m.agent.clone()),
+    };
+    let agent = agent.map(Scope::Agent);
     let own = [agent.clone(), Some(Scope::Bottle(name.clone()))];
     let bottles = names.into_iter().map(Scope::Bottle);
     let scopes: Vec<Scope> = launch
