@@ -44,13 +44,16 @@ pub struct Missing {
     client: Client,
 }
 
+impl Missing {
+    /// Returns why what needs it is skipped.
+    pub fn reason(&self) -> String {
+        format!("{} is not there; scripts/clients installs it", self.client)
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "skipped: {} is not there; scripts/clients installs it",
-            self.client
-        )
+        write!(formatter, "skipped: {}", self.reason())
     }
 }
 

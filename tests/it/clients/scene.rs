@@ -1,6 +1,5 @@
 //! A client in a bottle of its own, pointed at the controller by the controller's own recipe.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,6 +10,8 @@ use bb_tests::clients::{Client, Prompt, Run, Said};
 use bb_tests::harness::{Bottle, System};
 use bb_tests::provider::{Call, Ending, Provider, Script};
 use tokio::sync::Semaphore;
+
+use crate::home::skipped;
 
 /// How long a client may go on after it was refused or cut.
 const LEFT_LIMIT: Duration = Duration::from_secs(5);
@@ -27,8 +28,7 @@ where
         let _permit = ONE_AT_A_TIME.acquire().await?;
         match client.program() {
             Ok(_) => test(*client).await.with_context(|| client.to_string())?,
-            // One write of a whole line: the runner may be in the middle of one of its own.
-            Err(missing) => std::io::stdout().write_all(format!("\n{missing}\n").as_bytes())?,
+            Err(missing) => skipped(&missing.reason()),
         }
     }
     Ok(())

@@ -9,24 +9,25 @@ use bb_tests::clients::Client;
 use bb_tests::provider::{Provider, Script};
 use rustix::process::{Pid, test_kill_process_group};
 
-use super::host::{Host, skipped, wait_until};
+use super::host::{Host, wait_until};
 use super::screen::{Screen, Size};
+use crate::home::skipped;
 
 pub(super) const TEXT: &str = "Hello from the provider, said in quite a few words.";
 pub(super) const OTHER_TEXT: &str = "A second answer, which says something else.";
 const SIZES: [Size; 2] = [Size(80, 24), Size(120, 40)];
 
 /// Returns whether there is what these tests are about; says what there is not.
-pub(super) fn can_be() -> Result<bool> {
+pub(super) fn can_be() -> bool {
     if let Err(missing) = Client::ClaudeCode.program() {
-        skipped(&missing.to_string())?;
-        return Ok(false);
+        skipped(&missing.reason());
+        return false;
     }
     if !Screen::can_be() {
-        skipped("there is no tmux to make a terminal with")?;
-        return Ok(false);
+        skipped("there is no tmux to make a terminal with");
+        return false;
     }
-    Ok(true)
+    true
 }
 
 /// Waits until Claude Code waits for a prompt in a window of so many columns.
@@ -64,7 +65,7 @@ pub(super) async fn wait_until_metered(host: &Host) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_printed_metered_and_the_shell_comes_back() -> Result<()> {
-    if !can_be()? {
+    if !can_be() {
         return Ok(());
     }
     for size in SIZES {
@@ -89,7 +90,7 @@ async fn an_answer_is_printed_metered_and_the_shell_comes_back() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_prompt_keys_job_control_and_resizing_work() -> Result<()> {
-    if !can_be()? {
+    if !can_be() {
         return Ok(());
     }
     for (size, other) in [(SIZES[0], SIZES[1]), (SIZES[1], SIZES[0])] {
@@ -118,7 +119,8 @@ async fn its_prompt_keys_job_control_and_resizing_work() -> Result<()> {
         wait_until("it is stopped", async || Ok(state(process.pid)? == "T")).await?;
         ensure!(host.bottle("web").await?.state == BottleState::Running);
         screen.expect_sane().await?;
-        screen.line(r#"clear; fg; echo "code $?""#)?;
+        screen.clear().await?;
+        screen.line(r#"fg; echo "code $?""#)?;
         wait_for_claude(&screen, other).await?;
 
         provider.set_script(Script::saying(OTHER_TEXT));
@@ -142,7 +144,7 @@ async fn its_prompt_keys_job_control_and_resizing_work() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cutoff_is_shown_where_the_answer_stood_and_after_a_restore_it_goes_on() -> Result<()> {
-    if !can_be()? {
+    if !can_be() {
         return Ok(());
     }
     let provider = Provider::start(Script::saying(TEXT)).await?;
@@ -185,7 +187,7 @@ async fn a_cutoff_is_shown_where_the_answer_stood_and_after_a_restore_it_goes_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_all_of_its_group_and_the_terminal_is_as_before() -> Result<()> {
-    if !can_be()? {
+    if !can_be() {
         return Ok(());
     }
     let provider = Provider::start(Script::saying(TEXT)).await?;
@@ -195,8 +197,9 @@ async fn stop_ends_all_of_its_group_and_the_terminal_is_as_before() -> Result<()
     for suspended in [false, true] {
         // A process of the group that is not its leader.
         let claude = r#"--client claude -- sh -c "sleep 1000 & exec claude""#;
+        screen.clear().await?;
         screen.line(&format!(
-            r#"clear; bb-ctl run --name web {claude}; echo "code $?""#
+            r#"bb-ctl run --name web {claude}; echo "code $?""#
         ))?;
         wait_for_claude(&screen, SIZES[0]).await?;
         if suspended {
@@ -211,7 +214,8 @@ async fn stop_ends_all_of_its_group_and_the_terminal_is_as_before() -> Result<()
         let output = host.run(&["stop", "web"]).await?;
         ensure!(output.status.success(), "{output:?}");
         if suspended {
-            screen.line(r#"clear; fg; echo "code $?""#)?;
+            screen.clear().await?;
+            screen.line(r#"fg; echo "code $?""#)?;
         }
         // Woken in the background it may stop again for the terminal: then it is killed.
         let codes: &[&str] = if suspended {

@@ -1,7 +1,6 @@
 //! A host of its own: the programs under the names people know, a home, a person's home folder.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -32,6 +31,7 @@ pub(crate) struct Host {
     pub(crate) provider: Provider,
     folder: PathBuf,
     _folder: TempDir,
+    programs: TempDir,
 }
 
 impl Host {
@@ -40,12 +40,14 @@ impl Host {
         let temporary = tempfile::tempdir()?;
         // Claude Code knows a folder by what it really is.
         let folder = temporary.path().canonicalize()?;
-        for name in ["bin", "work", "home", "bb"] {
+        for name in ["work", "home", "bb"] {
             std::fs::create_dir(folder.join(name))?;
         }
-        // A copy and no link, since it looks for the controller beside what it really is.
-        std::fs::copy(CTL, folder.join("bin/bb-ctl")).context("copying bb-ctl")?;
-        symlink(CONTROLLER, folder.join("bin/bb-controller"))?;
+        // Not a symbolic link, since it looks for the controller beside what it really is; not a
+        // copy, which is busy as long as another thread's child has it open from the copying.
+        let programs = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        std::fs::hard_link(CTL, programs.path().join("bb-ctl")).context("linking bb-ctl")?;
+        symlink(CONTROLLER, programs.path().join("bb-controller"))?;
         let home = Home::new(folder.join("bb"));
         std::fs::write(home.settings(), settings(provider, &folder, "")?)?;
         // Not the first start, and a folder that was said to be trusted.
@@ -61,6 +63,7 @@ impl Host {
             provider: provider.clone(),
             folder,
             _folder: temporary,
+            programs,
         })
     }
 
@@ -82,7 +85,7 @@ impl Host {
     /// Returns all the environment that a command has.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let show = |path: PathBuf| path.display().to_string();
-        let mut path = show(self.path("bin"));
+        let mut path = show(self.programs.path().to_owned());
         for client in [clients::Client::ClaudeCode, clients::Client::Codex] {
             if let Some(folder) = client.program().ok().as_deref().and_then(Path::parent) {
                 path.push(':');
@@ -104,7 +107,7 @@ impl Host {
 
     /// Returns `bb-ctl` with these arguments, not started.
     pub(super) fn ctl<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(self.path("bin/bb-ctl"));
+        let mut command = Command::new(self.programs.path().join("bb-ctl"));
         command
             .args(arguments)
             .env_clear()
@@ -183,10 +186,4 @@ pub(super) async fn wait_until(
     };
     let waited = tokio::time::timeout(WAIT_LIMIT, waiting).await;
     waited.with_context(|| format!("waiting until {what}"))?
-}
-
-/// Says that a test does without what is not there; it gets past the test runner, which shows
-/// nothing of a test that passes.
-pub(super) fn skipped(why: &str) -> Result<()> {
-    Ok(std::io::stdout().write_all(format!("\nskipped: {why}\n").as_bytes())?)
 }

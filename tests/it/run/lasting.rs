@@ -13,7 +13,7 @@ use super::screen::{Screen, Size};
 async fn a_bottle_is_found_again_after_the_controller_was_killed_and_goes_on_and_is_stopped()
 -> Result<()> {
     const SIZE: Size = Size(80, 24);
-    if !can_be()? {
+    if !can_be() {
         return Ok(());
     }
     let provider = Provider::start(Script::saying(TEXT)).await?;
@@ -69,9 +69,11 @@ async fn a_bottle_that_ended_while_no_controller_ran_is_ended_for_the_next_one()
     let provider = Provider::start(Script::default()).await?;
     let host = Host::before(&provider)?;
     let controller = host.controller()?;
-    let mut bottle = host.ctl(&["run", "--name", "web", "--", "cat"]);
+    let command = "touch running; cat";
+    let mut bottle = host.ctl(&["run", "--name", "web", "--", "sh", "-c", command]);
     let mut bottle = bottle.stdin(std::process::Stdio::piped()).spawn()?;
-    wait_until("it runs", async || Ok(host.bottle("web").await.is_ok())).await?;
+    let running = host.work().join("running");
+    wait_until("it runs", async || Ok(running.exists())).await?;
     controller.kill()?;
     drop(bottle.stdin.take());
     ensure!(bottle.wait().await?.success());

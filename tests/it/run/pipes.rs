@@ -5,7 +5,8 @@ use bb_proto::view::BottleState;
 use bb_tests::clients::Client;
 use bb_tests::provider::{Provider, Script};
 
-use super::host::{Host, skipped, text, wait_until};
+use super::host::{Host, text, wait_until};
+use crate::home::skipped;
 
 const TEXT: &str = "Hello from the provider, said in quite a few words.";
 
@@ -90,7 +91,8 @@ async fn a_name_that_runs_is_not_taken_twice() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_code_says_its_answer_and_nothing_else_and_is_metered() -> Result<()> {
     if let Err(missing) = Client::ClaudeCode.program() {
-        return skipped(&missing.to_string());
+        skipped(&missing.reason());
+        return Ok(());
     }
     let provider = Provider::start(Script::saying(TEXT)).await?;
     let host = Host::before(&provider)?;

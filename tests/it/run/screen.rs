@@ -48,9 +48,17 @@ impl Screen {
         called(&mut command)?;
         screen.wait_for_prompt().await?;
         // What the terminal is like before anything was run in it.
-        screen.line("stty -g > ../modes; clear")?;
-        screen.wait_for_prompt().await?;
+        screen.line("stty -g > ../modes")?;
+        screen.clear().await?;
         Ok(screen)
+    }
+
+    /// Clears the screen of a shell that waits, so that nothing on it is taken for what comes.
+    pub(super) async fn clear(&self) -> Result<()> {
+        self.line("clear")?;
+        self.wait_for("an empty screen", |shown| shown.trim() == READY)
+            .await
+            .map(drop)
     }
 
     /// Types a line.
