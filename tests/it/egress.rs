@@ -1,5 +1,6 @@
 //! The egress proxy with a real provider behind it.
 
+mod bodies;
 mod budgets;
 mod charges;
 mod crowds;
@@ -9,6 +10,8 @@ mod faults;
 mod holding;
 mod http;
 mod identity;
+mod leaving;
+mod orders;
 mod raw;
 mod restart;
 mod spoken;

@@ -17,6 +17,8 @@ use super::upstream::UpstreamBody;
 const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
 /// And for so many bytes.
 const BOUNDARY_BYTES: usize = 64 << 10;
+/// An answer that nobody reads is ended so long after it should have been.
+const UNREAD_WAIT: Duration = Duration::from_millis(750);
 
 /// A cut that waits for the end of an event.
 #[derive(Debug)]
@@ -40,19 +42,30 @@ impl Cutting {
 }
 
 impl Flow {
-    /// Ends the answer where it is to be cut and can be.
+    /// Ends the answer where it is to be cut and can be, or never could.
     pub(super) fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.cutting.is_none() {
             let reason = ready!(self.cut.poll_order(cx));
             self.cutting = Some(Cutting::begin(reason));
         }
+        let Some(cutting) = &self.cutting else {
+            return Poll::Pending;
+        };
+        let can_wait = self.hold == Hold::Event && self.tap.is_identity();
+        if can_wait && !self.is_between() && cutting.bytes <= BOUNDARY_BYTES {
+            return Poll::Pending;
+        }
+        self.cut_now();
+        Poll::Ready(())
+    }
+
+    /// Ends an answer that is to be cut, and whose event has not ended in time; to be asked where
+    /// nothing more has come.
+    pub(super) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(cutting) = &mut self.cutting else {
             return Poll::Pending;
         };
-        let too_late = cutting.until.as_mut().poll(cx).is_ready() || cutting.bytes > BOUNDARY_BYTES;
-        if !self.is_between() && !too_late && self.hold == Hold::Event && self.tap.is_identity() {
-            return Poll::Pending;
-        }
+        ready!(cutting.until.as_mut().poll(cx));
         self.cut_now();
         Poll::Ready(())
     }
@@ -69,7 +82,7 @@ impl Flow {
         let Some(cutting) = &self.cutting else {
             return false;
         };
-        if Instant::now() < cutting.until.deadline() {
+        if Instant::now() < cutting.until.deadline() + UNREAD_WAIT {
             return true;
         }
         self.cut_now();

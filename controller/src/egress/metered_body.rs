@@ -215,6 +215,7 @@ impl Flow {
                     }
                     match Pin::new(&mut self.upstream).poll_frame(cx) {
                         Poll::Ready(frame) => self.took(frame),
+                        Poll::Pending if self.poll_overdue(cx).is_ready() => {}
                         Poll::Pending => ready!(self.poll_idle(cx)),
                     }
                 }

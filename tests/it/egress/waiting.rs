@@ -10,10 +10,33 @@ use bb_tests::provider::{Provider, Script};
 
 use super::budgets::{SPENT, assert_refused, spend};
 use super::charges::{budget, charges, shown};
-use super::ways::{CHAT, MESSAGES, MESSAGES_WHOLE, within};
+use super::ways::{CHAT, MESSAGES, MESSAGES_WHOLE, Way, within};
 
 /// Room for one call of about a thousand tokens, and not for two.
 const ROOM: u64 = 1_500;
+
+/// Calls of which only one fits at a time: nothing was learned of any of their models.
+const ONE_EACH: [Way; 4] = [
+    of_model(
+        r#"{"model":"one","max_tokens":64000,"messages":[{"role":"user","content":"say hi"}]}"#,
+    ),
+    of_model(
+        r#"{"model":"two","max_tokens":64000,"messages":[{"role":"user","content":"say hi"}]}"#,
+    ),
+    of_model(
+        r#"{"model":"three","max_tokens":64000,"messages":[{"role":"user","content":"say hi"}]}"#,
+    ),
+    of_model(
+        r#"{"model":"four","max_tokens":64000,"messages":[{"role":"user","content":"say hi"}]}"#,
+    ),
+];
+
+const fn of_model(body: &'static str) -> Way {
+    Way {
+        body,
+        ..MESSAGES_WHOLE
+    }
+}
 
 async fn system(more: &str) -> Result<(System, Bottle)> {
     let provider = Provider::start(Script::default()).await?;
@@ -141,10 +164,7 @@ async fn calls_that_wait_go_in_the_order_they_came() -> Result<()> {
         let (system, web) = (&system, &web);
         async move {
             wait_for_waiting(system, web, n as u64).await?;
-            let note = n.to_string();
-            MESSAGES_WHOLE
-                .ask_with(system, web, &[("x-number", note.as_str())])
-                .await
+            ONE_EACH[n].ask(system, web).await
         }
     };
     let (a, b, c, ended) = tokio::join!(ask(0), ask(1), ask(2), async {
@@ -157,11 +177,8 @@ async fn calls_that_wait_go_in_the_order_they_came() -> Result<()> {
         assert_eq!(answer?.status, 200);
     }
     let calls = system.provider.calls();
-    let order: Vec<_> = calls
-        .iter()
-        .filter_map(|it| it.request.header("x-number"))
-        .collect();
-    assert_eq!(order, ["0", "1", "2"]);
+    let order: Vec<&str> = calls.iter().map(|it| it.request.model.as_str()).collect();
+    assert_eq!(order[1..], ["one", "two", "three"]);
     Ok(())
 }
 
@@ -238,20 +255,18 @@ async fn of_two_bottles_that_wait_for_a_pool_each_gets_its_turn() -> Result<()> 
         ..Script::costing(20, 20)
     };
     system.provider.set_script(slow);
-    let ask = |bottle: &Bottle, before: u64, name: &'static str| {
+    let ask = |bottle: &Bottle, before: u64, way: usize| {
         let (system, bottle) = (&system, bottle.clone());
         async move {
             wait_for_waiting(system, &bottle, before).await?;
-            MESSAGES_WHOLE
-                .ask_with(system, &bottle, &[("x-number", name)])
-                .await
+            ONE_EACH[way].ask(system, &bottle).await
         }
     };
     let (a, b, c, d, ended) = tokio::join!(
-        ask(&web, 0, "web"),
-        ask(&web, 1, "web"),
-        ask(&web, 2, "web"),
-        ask(&api, 0, "api"),
+        ask(&web, 0, 0),
+        ask(&web, 1, 1),
+        ask(&web, 2, 2),
+        ask(&api, 0, 3),
         async {
             wait_for_waiting(&system, &web, 3).await?;
             wait_for_waiting(&system, &api, 1).await?;
@@ -264,11 +279,8 @@ async fn of_two_bottles_that_wait_for_a_pool_each_gets_its_turn() -> Result<()> 
         assert_eq!(answer?.status, 200);
     }
     let calls = system.provider.calls();
-    let order: Vec<_> = calls
-        .iter()
-        .filter_map(|it| it.request.header("x-number"))
-        .collect();
-    let place = order.iter().position(|name| *name == "api");
+    let order: Vec<&str> = calls.iter().map(|it| it.request.model.as_str()).collect();
+    let place = order[1..].iter().position(|model| *model == "four");
     assert!(place <= Some(1), "{order:?}");
     Ok(())
 }
