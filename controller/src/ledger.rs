@@ -374,4 +374,43 @@ mod tests {
         assert_eq!(answer.try_recv(), Ok(1));
         thread.join();
     }
+
+    #[test]
+    fn more_calls_than_may_wait_are_refused_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (handle, thread) =
+            open(&folder.path().join("ledger.db"), Rules::default()).expect("a ledger");
+        let ask = || Ask {
+            call: CallId(uuid::Uuid::now_v7()),
+            bottle: "web".parse().expect("a name"),
+            run: bb_proto::ids::RunId(uuid::Uuid::nil()),
+            provider: "claude".parse().expect("a name"),
+            wire: bb_proto::usage::Wire::AnthropicMessages,
+            model: String::new(),
+            body_bytes: 1,
+            output_max: None,
+            choices: 1,
+            background: false,
+        };
+        // Nothing is read meanwhile, as where the disk hangs.
+        let owner = handle.shared.lock_owner();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut waiting = Vec::new();
+        let mut refused = 0;
+        for _ in 0..LETTERS_MAX + 2_000 {
+            let mut asked = Box::pin(handle.reserve(ask()));
+            match asked.as_mut().poll(&mut cx) {
+                Poll::Pending => waiting.push(asked),
+                Poll::Ready(answer) => {
+                    assert_eq!(answer.expect_err("a refusal"), NotAdmitted::Busy);
+                    refused += 1;
+                }
+            }
+        }
+        // The thread may have taken those that were there when it looked.
+        assert!((1..=2_000).contains(&refused), "{refused}");
+        drop(owner);
+        drop(waiting);
+        thread.join();
+    }
 }
