@@ -127,3 +127,27 @@ async fn claude_code_says_its_answer_and_nothing_else_and_is_metered() -> Result
     ensure!(provider.totals().calls == 1 && host.bottle("web").await?.refusals == 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_gets_its_arguments_and_the_sentence_reaches_its_person() -> Result<()> {
+    if let Err(missing) = Client::Codex.program() {
+        skipped(&missing.reason());
+        return Ok(());
+    }
+    let provider = Provider::start(Script::saying(TEXT)).await?;
+    let host = Host::before(&provider)?;
+    let _controller = host.controller()?;
+    let codex = ["--", "codex", "exec", "--skip-git-repo-check", "say hi"];
+    let output = host.run(&[&["run"][..], &codex].concat()).await?;
+    ensure!(output.status.success(), "{output:?}");
+    ensure!(text(&output.stdout) == format!("{TEXT}\n"), "{output:?}");
+    ensure!(provider.totals().finished == 1, "{output:?}");
+
+    let run = [&["run", "--budget", "codex=2k"][..], &codex].concat();
+    let output = host.run(&run).await?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    let sentence = "ERROR: this bottle has spent its token budget; ask the operator to raise it";
+    ensure!(text(&output.stderr).contains(sentence), "{output:?}");
+    ensure!(provider.totals().calls == 1 && host.bottle("codex").await?.refusals == 1);
+    Ok(())
+}
