@@ -14,7 +14,7 @@ use crate::settings::live::Live;
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a file must have been left alone before it is read: it may be half written.
-const LEFT_ALONE: Duration = Duration::from_millis(300);
+const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// What tells one version of a file from another.
 type Stamp = Option<(SystemTime, u64)>;

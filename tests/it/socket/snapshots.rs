@@ -220,7 +220,7 @@ async fn a_thousand_bottles_come_in_parts_that_fit_a_line() -> Result<()> {
     for number in 0..BOTTLES {
         let name = format!("{number:04}-{}", "n".repeat(59));
         // Some with a prompt as long as a book, so that rows differ in length.
-        let words = if number % 3 == 0 {
+        let words = if number % 4 > 0 {
             prompt.as_str()
         } else {
             "short"
@@ -246,6 +246,10 @@ async fn a_thousand_bottles_come_in_parts_that_fit_a_line() -> Result<()> {
         budgets += snapshot["budgets"].as_array().context("budgets")?.len();
         for row in snapshot["bottles"].as_array().context("bottles")? {
             names.push(row["name"].as_str().context("a name")?.to_owned());
+            // A prompt as long as a book is shown by its beginning.
+            let command = row["command"].to_string();
+            assert!(command.len() < 4_200, "{}", command.len());
+            assert_eq!(command.ends_with("…\"]"), command.len() > 100);
         }
         parts += 1;
         if snapshot["more"] == false {
