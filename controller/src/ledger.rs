@@ -76,6 +76,21 @@ impl Future for Settling {
     }
 }
 
+/// An order that goes to the ledger when this is dropped.
+#[derive(Debug)]
+pub struct Unsent {
+    handle: LedgerHandle,
+    letter: Option<Letter>,
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        if let Some(letter) = self.letter.take() {
+            self.handle.shared.mailbox.send(letter);
+        }
+    }
+}
+
 /// A cheap way to reach the ledger.
 #[derive(Debug, Clone)]
 pub struct LedgerHandle {
@@ -216,13 +231,23 @@ impl LedgerHandle {
     /// Charges a call; what is returned is ready once the charge is on disk. The order is under way
     /// whether it is waited for or not.
     pub fn settle(&self, call: CallId, outcome: Outcome) -> Settling {
+        self.settle_later(call, outcome).0
+    }
+
+    /// The same, and the order is under way once the [`Unsent`] is dropped: what is done before
+    /// is done before the ledger is woken.
+    pub fn settle_later(&self, call: CallId, outcome: Outcome) -> (Settling, Unsent) {
         let (reply, answer) = oneshot::channel();
-        self.shared.mailbox.send(Letter::Settle {
+        let letter = Letter::Settle {
             call,
             outcome,
             reply,
-        });
-        Settling(answer)
+        };
+        let unsent = Unsent {
+            handle: self.clone(),
+            letter: Some(letter),
+        };
+        (Settling(answer), unsent)
     }
 
     /// Corrects a settled call; what is returned is ready once that is on disk.

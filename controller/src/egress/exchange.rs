@@ -283,6 +283,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
             bottle: call.who.identity.bottle.clone(),
             status: None,
             is_resolved: false,
+            tracker: egress.shared.tracker.clone(),
         },
         cut: ticket.cut,
         make_tap: Box::new(move |headers| Tap::new(wire, headers, quirks, choices, is_array)),

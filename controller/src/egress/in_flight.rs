@@ -4,6 +4,7 @@ use bb_core::book::{Admitted, Outcome};
 use bb_core::estimate::Known;
 use bb_proto::ids::{BottleName, CallId};
 use bb_proto::reply::Ending;
+use tokio_util::task::TaskTracker;
 
 use crate::ledger::{LedgerHandle, Settling};
 
@@ -16,19 +17,31 @@ pub(super) struct CallInFlight {
     pub(super) bottle: BottleName,
     pub(super) status: Option<u16>,
     pub(super) is_resolved: bool,
+    pub(super) tracker: TaskTracker,
 }
 
 impl CallInFlight {
     pub(super) fn settle(&mut self, known: Known, ending: Ending) -> Settling {
         self.is_resolved = true;
-        self.ledger.settle(
-            self.call,
-            Outcome {
-                known,
-                ending,
-                status: self.status,
-            },
-        )
+        let outcome = Outcome {
+            known,
+            ending,
+            status: self.status,
+        };
+        self.ledger.settle(self.call, outcome)
+    }
+
+    /// The same once the task that asks has rested: what it wrote to the client goes out first.
+    pub(super) fn settle_after_rest(&mut self, known: Known, ending: Ending) -> Settling {
+        self.is_resolved = true;
+        let outcome = Outcome {
+            known,
+            ending,
+            status: self.status,
+        };
+        let (settling, unsent) = self.ledger.settle_later(self.call, outcome);
+        self.tracker.spawn(async move { drop(unsent) });
+        settling
     }
 
     pub(super) fn void(&mut self) {

@@ -27,6 +27,8 @@ use crate::ledger::{Cut, Settling};
 
 /// What has flowed is told to the ledger each time so many bytes of text did.
 const REPORT_BYTES: u64 = 1_024;
+/// The same while more is there to be read at once: its end may be, whose charge says it all.
+const REPORT_BYTES_IN_A_BURST: u64 = 4_096;
 /// The longest piece of an answer that is held until it is charged, where no event ends it.
 pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
 
@@ -214,9 +216,15 @@ impl Flow {
                         continue;
                     }
                     match Pin::new(&mut self.upstream).poll_frame(cx) {
-                        Poll::Ready(frame) => self.took(frame),
+                        Poll::Ready(frame) => {
+                            self.took(frame);
+                            self.report(REPORT_BYTES_IN_A_BURST);
+                        }
                         Poll::Pending if self.poll_overdue(cx).is_ready() => {}
-                        Poll::Pending => ready!(self.poll_idle(cx)),
+                        Poll::Pending => {
+                            self.report(REPORT_BYTES);
+                            ready!(self.poll_idle(cx));
+                        }
                     }
                 }
                 Stage::Passing => match ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
@@ -269,7 +277,6 @@ impl Flow {
             if let Some(before) = self.held.replace(data) {
                 self.out.push_back(before);
             }
-            self.report();
             return;
         }
         if let Some(cutting) = &mut self.cutting
@@ -286,7 +293,6 @@ impl Flow {
         }
         let Some(at) = reading.hold_at else {
             self.pass(data);
-            self.report();
             return;
         };
         let mut before = data;
@@ -330,7 +336,12 @@ impl Flow {
     fn settle(&mut self, ending: Ending, then: Then) {
         let known = self.tap.known();
         self.charged = Some(known);
-        self.stage = Stage::Settling(self.call.settle(known, ending), then);
+        let settling = if self.out.is_empty() {
+            self.call.settle(known, ending)
+        } else {
+            self.call.settle_after_rest(known, ending)
+        };
+        self.stage = Stage::Settling(settling, then);
     }
 
     /// Goes on after the charge is on disk, or could not be put there.
@@ -392,11 +403,14 @@ impl Flow {
         self.stage = Stage::Ended;
     }
 
-    /// Tells the ledger what has flowed, at the first usage and then now and again.
-    fn report(&mut self) {
+    /// Tells the ledger what has flowed: the first usage, and then each `step` bytes of text.
+    fn report(&mut self, step: u64) {
+        if self.call.is_resolved {
+            return;
+        }
         let flowed = self.tap.flowed_bytes();
-        let stated_now = !self.was_stated && self.tap.is_stated();
-        if stated_now || flowed >= self.reported.saturating_add(REPORT_BYTES) {
+        let stated_now = step == REPORT_BYTES && !self.was_stated && self.tap.is_stated();
+        if stated_now || flowed >= self.reported.saturating_add(step) {
             self.was_stated |= stated_now;
             self.reported = flowed;
             let known = self.tap.known();
@@ -463,7 +477,7 @@ impl Flow {
             {
                 return Poll::Ready(Drained::Whole);
             }
-            self.report();
+            self.report(REPORT_BYTES);
         }
     }
 }

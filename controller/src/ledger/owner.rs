@@ -140,6 +140,7 @@ impl Owner {
         if !self.unwritten.is_empty() && !self.closed {
             self.write(now, outside);
         }
+        self.store.rest();
         outside.revision.send_if_modified(|revision| {
             let changed = *revision != self.book.revision();
             *revision = self.book.revision();
