@@ -38,6 +38,9 @@ struct Arguments {
     /// Streams at once
     #[arg(long, default_value_t = 1_000)]
     streams: usize,
+    /// Rounds of the streams, interleaved
+    #[arg(long, default_value_t = 3)]
+    stream_rounds: usize,
     /// Only these: calls, burst, streams
     #[arg(long, value_delimiter = ',', default_value = "calls,burst,streams")]
     only: Vec<String>,
@@ -68,10 +71,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let parts = Parts::start(arguments, &["--events", "20", "--calls-kept", "0"]).await?;
         let targets = parts.targets();
         if wants("calls") {
-            one_client(arguments, &targets).await?;
+            one_client(arguments, &targets)?;
         }
         if wants("burst") {
-            sixteen_clients(arguments, &targets).await?;
+            sixteen_clients(arguments, &targets)?;
         }
     }
     if wants("streams") {
@@ -83,14 +86,14 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// One client, one call after the other: what each adds to the first byte and to the last.
-async fn one_client(arguments: &Arguments, targets: &[Target]) -> anyhow::Result<()> {
+fn one_client(arguments: &Arguments, targets: &[Target]) -> anyhow::Result<()> {
     let mut seen: Vec<calls::Times> = targets.iter().map(|_| calls::Times::default()).collect();
     for target in targets {
-        calls::in_turn(target, arguments.calls / 2).await?;
+        calls::in_turn(target, arguments.calls / 2)?;
     }
     for _ in 0..arguments.rounds {
         for (target, times) in targets.iter().zip(&mut seen) {
-            times.add(calls::in_turn(target, arguments.calls).await?);
+            times.add(calls::in_turn(target, arguments.calls)?);
         }
     }
     parts::say("\n1 client, 20 events without delay, prompt of 2 kB; µs, medians of rounds");
@@ -123,12 +126,12 @@ async fn one_client(arguments: &Arguments, targets: &[Target]) -> anyhow::Result
 }
 
 /// Sixteen clients as fast as they can: calls a second.
-async fn sixteen_clients(arguments: &Arguments, targets: &[Target]) -> anyhow::Result<()> {
+fn sixteen_clients(arguments: &Arguments, targets: &[Target]) -> anyhow::Result<()> {
     let mut rates: Vec<Vec<u64>> = targets.iter().map(|_| Vec::new()).collect();
     let span = Duration::from_secs(arguments.seconds);
     for _ in 0..arguments.rounds {
         for (target, rates) in targets.iter().zip(&mut rates) {
-            rates.push(calls::at_once(target, 16, span).await?);
+            rates.push(calls::at_once(target, 16, span)?);
         }
     }
     parts::say("\n16 clients, 20 events without delay: calls a second, median (min..max)");
@@ -157,24 +160,31 @@ async fn many_streams(arguments: &Arguments, parts: &Parts) -> anyhow::Result<()
     parts::say(&format!(
         "\n{count} streams at once, 200 events 50 ms apart"
     ));
-    let mut cpu = Vec::new();
-    for target in parts.targets() {
-        let seen = streams::run(&target, count).await?;
-        parts::say(&format!(
-            "{:<11} CPU {:>5.2} s, memory {:>4} kB a stream, {} events, {} lost or changed",
-            target.name,
-            seen.cpu.as_secs_f64(),
-            seen.bytes_a_stream / 1_000,
-            seen.events,
-            seen.wrong,
-        ));
-        anyhow::ensure!(seen.wrong == 0, "{} lost or changed events", target.name);
-        cpu.push(seen.cpu);
+    let targets = parts.targets();
+    let mut cpu: Vec<Vec<u64>> = targets.iter().map(|_| Vec::new()).collect();
+    for _ in 0..arguments.stream_rounds {
+        for (target, cpu) in targets.iter().zip(&mut cpu) {
+            let seen = streams::run(target, count).await?;
+            parts::say(&format!(
+                "{:<11} CPU {:>5} ms, memory {:>4} kB a stream, {} events, {} lost or changed",
+                target.name,
+                seen.cpu.as_millis(),
+                seen.bytes_a_stream / 1_000,
+                seen.events,
+                seen.wrong,
+            ));
+            anyhow::ensure!(seen.wrong == 0, "{} lost or changed events", target.name);
+            cpu.push(u64::try_from(seen.cpu.as_millis())?);
+        }
     }
-    if let [_, nginx, ours] = cpu.as_slice() {
+    let medians = cpu.iter_mut().map(|cpu| {
+        cpu.sort_unstable();
+        cpu.get(cpu.len() / 2).copied().unwrap_or(0)
+    });
+    if let [_, nginx, ours] = medians.collect::<Vec<u64>>().as_slice() {
         parts::say(&format!(
-            "CPU, controller / nginx: {:.2}",
-            ours.as_secs_f64() / nginx.as_secs_f64()
+            "CPU, controller / nginx, medians: {:.2}",
+            ratio(*ours, *nginx)
         ));
     }
     Ok(())

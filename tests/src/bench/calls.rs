@@ -1,17 +1,17 @@
 //! Whole calls on kept connections: one after the other, or as fast as sixteen clients can.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::parts::Target;
 
 /// A kept HTTP/1.1 connection that sends the same call again and again.
 ///
-/// It reads bytes and looks for the end of the chunked body, so that the load costs next to
-/// nothing beside what is measured.
+/// It reads bytes and looks for the end of the chunked body, on a thread that waits in the kernel,
+/// so that the load costs next to nothing beside what is measured.
 struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
@@ -19,8 +19,8 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(target: &Target) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(&target.address).await?;
+    fn open(target: &Target) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(&target.address)?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
@@ -30,13 +30,13 @@ impl Connection {
     }
 
     /// Makes a call; returns the time to its first byte and to its last.
-    async fn call(&mut self) -> anyhow::Result<(Duration, Duration)> {
+    fn call(&mut self) -> anyhow::Result<(Duration, Duration)> {
         let started = Instant::now();
-        self.stream.write_all(&self.request).await?;
+        self.stream.write_all(&self.request)?;
         let mut first = None;
         let mut tail = Vec::with_capacity(8);
         loop {
-            let read = self.stream.read(&mut self.buffer).await?;
+            let read = self.stream.read(&mut self.buffer)?;
             anyhow::ensure!(read > 0, "the connection was closed");
             if first.is_none() {
                 first = Some(started.elapsed());
@@ -73,40 +73,36 @@ pub(super) fn request(target: &Target) -> Vec<u8> {
 }
 
 /// Makes calls one after the other; returns each one's time to the first and last byte, in µs.
-pub(super) async fn in_turn(target: &Target, calls: usize) -> anyhow::Result<Vec<(u64, u64)>> {
-    let mut connection = Connection::open(target).await?;
+pub(super) fn in_turn(target: &Target, calls: usize) -> anyhow::Result<Vec<(u64, u64)>> {
+    let mut connection = Connection::open(target)?;
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
-        let (first, last) = connection.call().await?;
+        let (first, last) = connection.call()?;
         times.push((micros(first), micros(last)));
     }
     Ok(times)
 }
 
 /// Has clients call as fast as they can; returns calls a second.
-pub(super) async fn at_once(
-    target: &Target,
-    clients: usize,
-    span: Duration,
-) -> anyhow::Result<u64> {
-    let mut tasks = tokio::task::JoinSet::new();
+pub(super) fn at_once(target: &Target, clients: usize, span: Duration) -> anyhow::Result<u64> {
     let started = Instant::now();
-    for _ in 0..clients {
-        let target = target.clone();
-        tasks.spawn(async move {
-            let mut connection = Connection::open(&target).await?;
-            let mut calls = 0_u64;
-            while started.elapsed() < span {
-                connection.call().await?;
-                calls += 1;
-            }
-            anyhow::Ok(calls)
+    let client = || {
+        let mut connection = Connection::open(target)?;
+        let mut calls = 0_u64;
+        while started.elapsed() < span {
+            connection.call()?;
+            calls += 1;
+        }
+        anyhow::Ok(calls)
+    };
+    let calls: u64 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let ended = threads.into_iter().map(|thread| match thread.join() {
+            Ok(calls) => calls,
+            Err(_) => anyhow::bail!("a client panicked"),
         });
-    }
-    let mut calls = 0;
-    while let Some(done) = tasks.join_next().await {
-        calls += done??;
-    }
+        ended.sum::<anyhow::Result<u64>>()
+    })?;
     Ok(calls * 1_000_000 / micros(started.elapsed()).max(1))
 }
 

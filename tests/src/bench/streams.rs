@@ -94,19 +94,19 @@ fn unchunk(raw: &[u8]) -> String {
     body
 }
 
-/// Returns the processor time the processes of a target have used, in hundredths of a second.
+/// Returns the processor time that all threads of a target's processes have used.
 fn cpu(target: &Target) -> Duration {
-    let ticks: u64 = target.pids.iter().filter_map(|pid| ticks(*pid)).sum();
-    Duration::from_millis(ticks * 10)
+    let nanos = target.pids.iter().map(|pid| nanos(*pid).unwrap_or(0)).sum();
+    Duration::from_nanos(nanos)
 }
 
-fn ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+fn nanos(pid: u32) -> Option<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let of_each = threads.filter_map(|thread| {
+        let said = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        said.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Some(of_each.sum())
 }
 
 /// Returns the memory the processes of a target hold, in bytes.
