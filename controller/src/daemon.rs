@@ -18,7 +18,8 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, Api};
 use crate::bottles::Supervisor;
 use crate::egress::listener::Listener;
-use crate::egress::{self, Counts, Egress};
+use crate::egress::workers::Workers;
+use crate::egress::{self, Counts};
 use crate::ledger::{self, LedgerHandle, LedgerThread};
 use crate::settings::live::{Live, known_providers, rules};
 use crate::settings::{self, Settings};
@@ -42,6 +43,7 @@ pub struct Controller {
     /// Where the egress proxy listens.
     pub egress: std::net::SocketAddr,
     home: Home,
+    workers: Workers,
     live: Arc<Live>,
     ledger: LedgerHandle,
     thread: LedgerThread,
@@ -75,6 +77,7 @@ impl Controller {
                 Ok(Self {
                     egress: serving.egress,
                     home,
+                    workers: serving.workers,
                     live: serving.live,
                     ledger,
                     thread,
@@ -116,7 +119,7 @@ impl Controller {
         let counts = Arc::new(Counts::default());
         let live = Arc::new(Live::new(home.settings(), loaded, ledger.clone()));
         let supervisor = Supervisor::new(ledger.clone(), tracker.clone(), watches.clone());
-        let egress = Egress::new(egress::Parts {
+        let parts = egress::Parts {
             ledger: ledger.clone(),
             providers: live.watch_providers(),
             limits: live.watch_limits(),
@@ -124,7 +127,7 @@ impl Controller {
             draining: drain.subscribe(),
             counts: Arc::clone(&counts),
             tls,
-        });
+        };
         let api = Api::new(api::Parts {
             ledger: ledger.clone(),
             reader: Reader::new(&home.database()),
@@ -142,10 +145,11 @@ impl Controller {
         let note = format!("the controller started, version {VERSION}");
         note_event(ledger, EventKind::Started, note).await;
         tracing::info!(version = VERSION, pid = std::process::id(), egress = %egress_at, "started");
-        tracker.spawn(listener.serve(egress, drain.subscribe()));
+        let workers = Workers::start(&listener, &parts).map_err(StartError::Runtime)?;
         tracker.spawn(api::serve(socket, api, drain.subscribe()));
         Ok(Serving {
             egress: egress_at,
+            workers,
             live,
             tracker,
             stop,
@@ -197,6 +201,7 @@ impl Controller {
                 tracing::warn!(left = self.tracker.len(), "some tasks did not end");
             }
         }
+        self.workers.join();
         note_event(
             &self.ledger,
             EventKind::Stopped,
@@ -214,6 +219,7 @@ impl Controller {
 /// What serves.
 struct Serving {
     egress: std::net::SocketAddr,
+    workers: Workers,
     live: Arc<Live>,
     tracker: TaskTracker,
     stop: watch::Sender<bool>,
@@ -226,7 +232,7 @@ pub fn run(home: Home) -> Result<(), StartError> {
     api::check_path(&home.socket())?;
     make_directories(&home)?;
     telemetry::begin(&home)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;

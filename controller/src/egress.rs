@@ -31,6 +31,7 @@ mod sending;
 mod tap;
 mod unmetered;
 mod upstream;
+pub mod workers;
 
 use answers::Answers;
 pub use providers::{Provider, Providers};
@@ -58,9 +59,9 @@ pub struct Counts {
     pub wrong_token: AtomicU64,
 }
 
-/// What every exchange needs.
+/// What every exchange on one thread needs.
 #[derive(Debug, Clone)]
-pub struct Egress {
+struct Egress {
     shared: Arc<Shared>,
 }
 
@@ -76,8 +77,8 @@ struct Shared {
     counts: Arc<Counts>,
 }
 
-/// What an [`Egress`] is made of.
-#[derive(Debug)]
+/// What the proxy is made of.
+#[derive(Debug, Clone)]
 pub struct Parts {
     /// Where calls are admitted and charged.
     pub ledger: LedgerHandle,
@@ -97,7 +98,7 @@ pub struct Parts {
 
 impl Egress {
     /// Puts the proxy together.
-    pub fn new(parts: Parts) -> Self {
+    fn new(parts: Parts) -> Self {
         Self {
             shared: Arc::new(Shared {
                 ledger: parts.ledger,

@@ -27,17 +27,19 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// How long accepting rests after it failed, as it does when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A port that is bound and not yet served.
+/// A port that is bound; several threads may serve it.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
+    tcp: std::net::TcpListener,
+    permits: Arc<Semaphore>,
 }
 
 impl Listener {
     /// Binds the port.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
-            tcp: TcpListener::bind(address).await?,
+            tcp: TcpListener::bind(address).await?.into_std()?,
+            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
     }
 
@@ -46,50 +48,68 @@ impl Listener {
         self.tcp.local_addr()
     }
 
+    /// Returns the same port for another thread: a connection goes to the one that is first.
+    pub(super) fn share(&self) -> io::Result<Self> {
+        Ok(Self {
+            tcp: self.tcp.try_clone()?,
+            permits: Arc::clone(&self.permits),
+        })
+    }
+
     /// Serves until `stopping` turns true, then lets what is open end.
     ///
     /// Returns when the last connection is closed; the caller bounds how long that may take.
-    pub async fn serve(self, egress: Egress, stopping: watch::Receiver<bool>) {
+    pub(super) async fn serve(
+        self,
+        egress: Egress,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let tcp = TcpListener::from_std(self.tcp)?;
         tokio::select! {
-            () = self.accept_all(&egress, stopping) => {}
+            () = accept_all(tcp, &self.permits, &egress, stopping) => {}
             () = egress.enforce_cuts() => {}
         }
+        Ok(())
     }
+}
 
-    async fn accept_all(self, egress: &Egress, mut stopping: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let graceful = GracefulShutdown::new();
-        let server = server();
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&self.tcp, &permits) => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => break,
-            };
-            let Some((stream, permit)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            let service = {
+async fn accept_all(
+    tcp: TcpListener,
+    permits: &Arc<Semaphore>,
+    egress: &Egress,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    let server = server();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&tcp, permits) => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        let Some((stream, permit)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let service = {
+            let egress = egress.clone();
+            service_fn(move |request| {
                 let egress = egress.clone();
-                service_fn(move |request| {
-                    let egress = egress.clone();
-                    async move { Ok::<_, Infallible>(answer(egress, request).await) }
-                })
-            };
-            let connection = server
-                .serve_connection(TokioIo::new(stream), service)
-                .into_owned();
-            let connection = graceful.watch(connection);
-            egress.shared.tracker.spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a client's connection ended");
-                }
-                drop(permit);
-            });
-        }
-        drop(self.tcp);
-        graceful.shutdown().await;
+                async move { Ok::<_, Infallible>(answer(egress, request).await) }
+            })
+        };
+        let connection = server
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = graceful.watch(connection);
+        egress.shared.tracker.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a client's connection ended");
+            }
+            drop(permit);
+        });
     }
+    drop(tcp);
+    graceful.shutdown().await;
 }
 
 /// Accepts a connection once there is room for one.

@@ -94,6 +94,8 @@ pub(super) struct Flow {
     pub(super) charged: Option<Known>,
     last_frame: Instant,
     idle: Option<Pin<Box<Sleep>>>,
+    /// When `idle` wakes the task that drives the answer.
+    idle_at: Option<Instant>,
 }
 
 /// How the reading on without a client ended.
@@ -171,6 +173,7 @@ impl Flow {
             charged: None,
             last_frame: Instant::now(),
             idle: None,
+            idle_at: None,
         }
     }
 
@@ -422,11 +425,16 @@ impl Flow {
 
     /// Ends the answer where the provider was silent for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The timer wakes this task by itself: until then it need not be asked.
+        if self.idle_at.is_some_and(|at| Instant::now() < at) {
+            return Poll::Pending;
+        }
         let deadline = self.last_frame + self.idle_timeout;
         let idle = self
             .idle
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         loop {
+            self.idle_at = Some(idle.deadline());
             ready!(idle.as_mut().poll(cx));
             if deadline <= Instant::now() {
                 break;
