@@ -93,8 +93,9 @@ async fn accept_all(
         let service = {
             let egress = egress.clone();
             service_fn(move |request| {
-                let egress = egress.clone();
-                async move { Ok::<_, Infallible>(answer(egress, request).await) }
+                // Boxed: a connection keeps the room of its service for as long as it lives.
+                let answering = Box::pin(answer(egress.clone(), request));
+                async move { Ok::<_, Infallible>(answering.await) }
             })
         };
         let connection = server
