@@ -120,7 +120,7 @@ pub struct BottleSetting {
     pub parents: Vec<BottleName>,
     /// The agent it runs.
     pub agent: Option<AgentName>,
-    /// Whose tokens its calls are, where host and path leave more than one.
+    /// The provider that the recipes of its clients point at, where it speaks as they do.
     pub provider: Option<ProviderKey>,
     /// What happens to it when a budget is spent, whatever the budget says.
     pub shutdown: Option<Policy>,

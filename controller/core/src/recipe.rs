@@ -8,8 +8,6 @@
 mod known;
 mod quote;
 
-use bb_proto::ids::ProviderKey;
-
 pub use quote::shell_quote;
 
 /// How a client's requests say which bottle they are from.
@@ -21,11 +19,19 @@ pub enum Mode {
     Passthrough,
 }
 
+/// Where a client's calls to a provider go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The key of the provider that gets them: the one that the client means, or another of its
+    /// dialect.
+    pub provider: String,
+    /// How they say which bottle they are from.
+    pub mode: Mode,
+}
+
 /// What to do so that a client's calls come to the egress proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// The provider that the client calls unless it is told otherwise.
-    pub provider: ProviderKey,
     /// The variables to set.
     pub env: Vec<(&'static str, String)>,
     /// The variables to set besides where the client is confined: they make it trust its work
@@ -60,15 +66,21 @@ pub fn clients() -> impl Iterator<Item = &'static str> {
 /// Returns the recipe of a client, or `None` for a name that is not among [`clients`].
 ///
 /// The origin is the egress proxy's, such as `http://127.0.0.1:7717`; the token is a bottle's,
-/// which has only letters, digits and `_`.
-pub fn recipe(client: &str, origin: &str, token: &str, mode: Mode) -> Option<Recipe> {
+/// which has only letters, digits and `_`. `place` says for each provider that the client means,
+/// by its key, where its calls go.
+pub fn recipe(
+    client: &str,
+    origin: &str,
+    token: &str,
+    place: &dyn Fn(&str) -> Place,
+) -> Option<Recipe> {
     let client = known::CLIENTS.iter().find(|known| known.name == client)?;
-    known::Bottle {
+    let bottle = known::Bottle {
         origin: origin.trim_end_matches('/'),
         token,
-        mode,
-    }
-    .recipe(client)
+        place,
+    };
+    Some(bottle.recipe(client))
 }
 
 /// Returns the name of the recipe for a command, by its file name.

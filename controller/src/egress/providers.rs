@@ -29,6 +29,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Returns whether its key is here, so that a client needs none of its own.
+    pub fn is_keyed(&self) -> bool {
+        !matches!(self.key, Key::Passthrough)
+    }
+
     /// Returns what a request is.
     pub fn route(&self, method: &str, path: &str) -> Option<RouteKind> {
         route(&self.row, method, path)

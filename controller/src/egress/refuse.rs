@@ -37,7 +37,7 @@ impl Refused {
             NotAdmitted::Closed => Self::of(Reason::LedgerClosed, bottle),
             NotAdmitted::Busy => Self::of(Reason::Busy, bottle),
             NotAdmitted::Refused(refusal) => Self {
-                reason: reason_of(&refusal),
+                reason: reason_of(&refusal, bottle),
                 bottle: Some(bottle.clone()),
                 by: Some(Box::new(refusal)),
             },
@@ -50,7 +50,7 @@ impl Refused {
             CutReason::LedgerClosed => Self::of(Reason::LedgerClosed, bottle),
             CutReason::Draining => Self::of(Reason::Draining, bottle),
             CutReason::Budget(refusal) => Self {
-                reason: reason_of(&refusal),
+                reason: reason_of(&refusal, bottle),
                 bottle: Some(bottle.clone()),
                 by: Some(Box::new(refusal)),
             },
@@ -58,7 +58,7 @@ impl Refused {
     }
 }
 
-fn reason_of(refusal: &Refusal) -> Reason {
+fn reason_of(refusal: &Refusal, bottle: &BottleName) -> Reason {
     match refusal.reason {
         RefusalReason::Operator => Reason::Operator,
         RefusalReason::Ended => Reason::Token,
@@ -66,6 +66,7 @@ fn reason_of(refusal: &Refusal) -> Reason {
         RefusalReason::NoRoom => Reason::NoRoom,
         RefusalReason::Budget => match refusal.budget.as_ref().map(|budget| &budget.scope) {
             Some(Scope::Agent(_) | Scope::Host) => Reason::SharedBudget,
+            Some(Scope::Bottle(of)) if of != bottle => Reason::SharedBudget,
             _ => Reason::Budget,
         },
     }

@@ -185,7 +185,7 @@ pub(super) const BOTTLE: Section = Section {
             "provider",
             "provider",
             "by host and path",
-            "Whose tokens its calls are, where host and path of a call leave more than one.",
+            "The provider that the recipes of its clients point at, instead of the one that a client means: one that speaks as that one does, with its key in the controller.",
         ),
         key(
             "shutdown",

@@ -244,7 +244,7 @@ async fn a_pool_of_a_parent_is_shared_by_its_children() -> Result<()> {
     );
     for bottle in [&web, &api] {
         let answer = MESSAGES.ask(&system, bottle).await?;
-        assert_refused(&answer, MESSAGES.wire, SPENT);
+        assert_refused(&answer, MESSAGES.wire, SHARED_SPENT);
         assert_eq!(answer.header("x-bot-bottle-scope"), Some("bottle:base"));
         assert_eq!(answer.header("x-bot-bottle-used"), Some("1100"));
     }

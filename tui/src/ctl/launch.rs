@@ -14,7 +14,7 @@ pub(super) struct Launch {
     /// A bottle that it extends, and whose budgets count it; may be given several times
     #[arg(long = "parent", value_name = "BOTTLE")]
     pub(super) parents: Vec<BottleName>,
-    /// The provider of requests that could be two providers'
+    /// The provider that its calls go to, such as a second account; one that speaks as the client does
     #[arg(long, value_name = "PROVIDER")]
     pub(super) provider: Option<ProviderKey>,
     /// A budget of this run, such as 200k (all providers together) or claude=200k; may be given

@@ -1,10 +1,9 @@
 //! Owns the recipes of the clients that are known.
 
-use bb_proto::ids::ProviderKey;
 use serde_json::json;
 
 use super::quote::toml_string;
-use super::{Mode, Recipe, RecipeFile};
+use super::{Mode, Place, Recipe, RecipeFile};
 
 /// A client as it is written here.
 pub(super) struct Client {
@@ -13,7 +12,6 @@ pub(super) struct Client {
     pub(super) commands: &'static [&'static str],
     /// Programs that run it, whatever version their file names end in.
     pub(super) interpreters: &'static [&'static str],
-    provider: &'static str,
     env: &'static [(When, &'static str, Value)],
     confined_env: &'static [(When, &'static str, Value)],
     clear: &'static [(When, &'static str)],
@@ -25,8 +23,10 @@ pub(super) struct Client {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
-    Keyed,
-    Passthrough,
+    /// Where the controller has the key of this provider.
+    Keyed(&'static str),
+    /// Where the client has its own login at this provider.
+    Passthrough(&'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -47,7 +47,6 @@ const CLIENT: Client = Client {
     name: "",
     commands: &[],
     interpreters: &[],
-    provider: "",
     env: &[],
     confined_env: &[],
     clear: &[],
@@ -59,12 +58,11 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         name: "claude",
         commands: &["claude", "claude-code"],
-        provider: "claude",
         env: &[
             (Always, "ANTHROPIC_BASE_URL", Base("claude", "")),
             // Not ANTHROPIC_API_KEY: in a terminal it asks about each key that is new to it, and
             // recommends not to use it. This one it takes, before any stored login.
-            (Keyed, "ANTHROPIC_AUTH_TOKEN", Token),
+            (Keyed("claude"), "ANTHROPIC_AUTH_TOKEN", Token),
             // Else it calls its maker for much besides models, past any base URL.
             (
                 Always,
@@ -73,8 +71,8 @@ pub(super) const CLIENTS: &[Client] = &[
             ),
         ],
         clear: &[
-            (Keyed, "ANTHROPIC_API_KEY"),
-            (Keyed, "CLAUDE_CODE_OAUTH_TOKEN"),
+            (Keyed("claude"), "ANTHROPIC_API_KEY"),
+            (Keyed("claude"), "CLAUDE_CODE_OAUTH_TOKEN"),
             (Always, "CLAUDE_CODE_USE_BEDROCK"),
             (Always, "CLAUDE_CODE_USE_VERTEX"),
         ],
@@ -86,31 +84,38 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         name: "codex",
         commands: &["codex"],
-        provider: "codex",
-        env: &[(Keyed, "OPENAI_API_KEY", Token)],
-        clear: &[(Keyed, "CODEX_API_KEY")],
+        env: &[(Keyed("codex"), "OPENAI_API_KEY", Token)],
+        clear: &[(Keyed("codex"), "CODEX_API_KEY")],
         config: &[
-            (Keyed, "model_provider", Text("bottle")),
-            (Keyed, "model_providers.bottle.name", Text("bottle")),
+            (Keyed("codex"), "model_provider", Text("bottle")),
             (
-                Keyed,
+                Keyed("codex"),
+                "model_providers.bottle.name",
+                Text("bottle"),
+            ),
+            (
+                Keyed("codex"),
                 "model_providers.bottle.base_url",
                 Base("codex", "/v1"),
             ),
             (
-                Keyed,
+                Keyed("codex"),
                 "model_providers.bottle.env_key",
                 Text("OPENAI_API_KEY"),
             ),
-            (Keyed, "model_providers.bottle.wire_api", Text("responses")),
-            (Keyed, "features.plugins", False),
             (
-                Passthrough,
+                Keyed("codex"),
+                "model_providers.bottle.wire_api",
+                Text("responses"),
+            ),
+            (Keyed("codex"), "features.plugins", False),
+            (
+                Passthrough("codex"),
                 "openai_base_url",
                 Base("codex", "/backend-api/codex"),
             ),
             (
-                Passthrough,
+                Passthrough("codex"),
                 "chatgpt_base_url",
                 Base("codex", "/backend-api/"),
             ),
@@ -123,14 +128,13 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         name: "gemini",
         commands: &["gemini", "gemini-cli"],
-        provider: "gemini",
         env: &[
             (Always, "GOOGLE_GEMINI_BASE_URL", Base("gemini", "")),
-            (Keyed, "GEMINI_API_KEY", Token),
+            (Keyed("gemini"), "GEMINI_API_KEY", Token),
         ],
         confined_env: &[(Always, "GEMINI_CLI_TRUST_WORKSPACE", Text("true"))],
         clear: &[
-            (Keyed, "GOOGLE_API_KEY"),
+            (Keyed("gemini"), "GOOGLE_API_KEY"),
             (Always, "GOOGLE_GENAI_USE_GCA"),
             (Always, "GOOGLE_GENAI_USE_VERTEXAI"),
         ],
@@ -144,7 +148,6 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         name: "opencode",
         commands: &["opencode"],
-        provider: "claude",
         env: &[
             (Always, "OPENCODE_CONFIG_CONTENT", Opencode),
             (Always, "OPENCODE_DISABLE_MODELS_FETCH", Text("1")),
@@ -155,18 +158,17 @@ pub(super) const CLIENTS: &[Client] = &[
     Client {
         name: "sdk",
         interpreters: &["python", "node", "bun", "deno", "uv"],
-        provider: "claude",
         env: &[
             (Always, "ANTHROPIC_BASE_URL", Base("claude", "")),
-            (Keyed, "ANTHROPIC_API_KEY", Token),
+            (Keyed("claude"), "ANTHROPIC_API_KEY", Token),
             (Always, "OPENAI_BASE_URL", Base("codex", "/v1")),
-            (Keyed, "OPENAI_API_KEY", Token),
+            (Keyed("codex"), "OPENAI_API_KEY", Token),
             (Always, "GOOGLE_GEMINI_BASE_URL", Base("gemini", "")),
-            (Keyed, "GEMINI_API_KEY", Token),
+            (Keyed("gemini"), "GEMINI_API_KEY", Token),
         ],
         clear: &[
-            (Keyed, "ANTHROPIC_AUTH_TOKEN"),
-            (Keyed, "GOOGLE_API_KEY"),
+            (Keyed("claude"), "ANTHROPIC_AUTH_TOKEN"),
+            (Keyed("gemini"), "GOOGLE_API_KEY"),
             (Always, "GOOGLE_GENAI_USE_VERTEXAI"),
         ],
         ..CLIENT
@@ -177,11 +179,11 @@ pub(super) const CLIENTS: &[Client] = &[
 pub(super) struct Bottle<'a> {
     pub(super) origin: &'a str,
     pub(super) token: &'a str,
-    pub(super) mode: Mode,
+    pub(super) place: &'a dyn Fn(&str) -> Place,
 }
 
 impl Bottle<'_> {
-    pub(super) fn recipe(&self, client: &Client) -> Option<Recipe> {
+    pub(super) fn recipe(&self, client: &Client) -> Recipe {
         let variables = |rows: &'static [(When, &'static str, Value)]| {
             let rows = rows.iter().filter(|(when, ..)| self.is(*when));
             rows.map(|(_, name, value)| (*name, self.text(*value)))
@@ -189,8 +191,7 @@ impl Bottle<'_> {
         };
         let config = client.config.iter().filter(|(when, ..)| self.is(*when));
         let clear = client.clear.iter().filter(|(when, _)| self.is(*when));
-        Some(Recipe {
-            provider: ProviderKey::new(client.provider).ok()?,
+        Recipe {
             env: variables(client.env),
             confined_env: variables(client.confined_env),
             clear: clear.map(|(_, name)| *name).collect(),
@@ -208,14 +209,14 @@ impl Bottle<'_> {
                     content: content.to_owned(),
                 })
                 .collect(),
-        })
+        }
     }
 
     fn is(&self, when: When) -> bool {
         match when {
             Always => true,
-            Keyed => self.mode == Mode::Keyed,
-            Passthrough => self.mode == Mode::Passthrough,
+            Keyed(provider) => (self.place)(provider).mode == Mode::Keyed,
+            Passthrough(provider) => (self.place)(provider).mode == Mode::Passthrough,
         }
     }
 
@@ -238,7 +239,8 @@ impl Bottle<'_> {
 
     fn base(&self, provider: &str, path: &str) -> String {
         let (origin, token) = (self.origin, self.token);
-        match self.mode {
+        let Place { provider, mode } = (self.place)(provider);
+        match mode {
             Mode::Keyed => format!("{origin}/{provider}{path}"),
             Mode::Passthrough => format!("{origin}/b/{token}/{provider}{path}"),
         }
@@ -248,7 +250,7 @@ impl Bottle<'_> {
         let options = |provider, path| {
             let mut options = json!({ "baseURL": self.base(provider, path) });
             if let Some(options) = options.as_object_mut()
-                && self.mode == Mode::Keyed
+                && (self.place)(provider).mode == Mode::Keyed
             {
                 options.insert("apiKey".to_owned(), self.token.into());
             }

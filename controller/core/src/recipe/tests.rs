@@ -6,8 +6,15 @@ use super::*;
 const ORIGIN: &str = "http://127.0.0.1:7717";
 const TOKEN: &str = "bb_T0k";
 
+fn all(mode: Mode) -> impl Fn(&str) -> Place {
+    move |provider| Place {
+        provider: provider.to_owned(),
+        mode,
+    }
+}
+
 fn of(client: &str, mode: Mode) -> Recipe {
-    recipe(client, ORIGIN, TOKEN, mode).unwrap()
+    recipe(client, ORIGIN, TOKEN, &all(mode)).unwrap()
 }
 
 fn env(recipe: &Recipe) -> Vec<(&str, &str)> {
@@ -27,7 +34,6 @@ fn claude_code_is_pointed_by_its_environment() {
         ]
     );
     assert!(keyed.args.is_empty() && keyed.files.is_empty());
-    assert_eq!(keyed.provider.as_str(), "claude");
     assert!(keyed.clear.contains(&"ANTHROPIC_API_KEY"));
     let own = of("claude", Mode::Passthrough);
     assert_eq!(
@@ -192,10 +198,6 @@ fn every_recipe_calls_a_provider_that_is_known() {
     let providers = crate::provider::known();
     for client in clients() {
         let recipe = of(client, Mode::Keyed);
-        assert!(
-            providers.iter().any(|row| row.key == recipe.provider),
-            "{client}"
-        );
         let text = format!("{:?} {:?}", recipe.env, recipe.args);
         for base in text.split("127.0.0.1:7717/").skip(1) {
             let key = base.split(['/', '"', '\\', ')']).next().unwrap();
@@ -209,10 +211,10 @@ fn every_recipe_calls_a_provider_that_is_known() {
 
 #[test]
 fn an_origin_may_end_in_a_slash_and_an_unknown_client_has_no_recipe() {
-    let slash = recipe("claude", "http://127.0.0.1:7717/", TOKEN, Mode::Keyed);
+    let slash = recipe("claude", "http://127.0.0.1:7717/", TOKEN, &all(Mode::Keyed));
     assert_eq!(slash, Some(of("claude", Mode::Keyed)));
-    assert_eq!(recipe("cat", ORIGIN, TOKEN, Mode::Keyed), None);
-    assert_eq!(recipe("", ORIGIN, TOKEN, Mode::Keyed), None);
+    assert_eq!(recipe("cat", ORIGIN, TOKEN, &all(Mode::Keyed)), None);
+    assert_eq!(recipe("", ORIGIN, TOKEN, &all(Mode::Keyed)), None);
 }
 
 #[test]
@@ -263,7 +265,7 @@ fn a_value_that_a_shell_would_change_is_quoted() {
 
 #[test]
 fn a_value_among_the_arguments_is_one_toml_string() {
-    let odd = recipe("codex", "http://h/\"\\\n\u{7f}", TOKEN, Mode::Keyed).unwrap();
+    let odd = recipe("codex", "http://h/\"\\\n\u{7f}", TOKEN, &all(Mode::Keyed)).unwrap();
     let base = odd
         .args
         .iter()
@@ -288,4 +290,55 @@ proptest! {
         };
         prop_assert_eq!(read, text);
     }
+}
+
+#[test]
+fn a_program_of_several_providers_has_a_token_only_where_the_controller_has_the_key() {
+    let mixed = |provider: &str| Place {
+        provider: provider.to_owned(),
+        mode: if provider == "claude" {
+            Mode::Keyed
+        } else {
+            Mode::Passthrough
+        },
+    };
+    let sdk = recipe("sdk", ORIGIN, TOKEN, &mixed).unwrap();
+    assert_eq!(
+        env(&sdk),
+        [
+            ("ANTHROPIC_BASE_URL", "http://127.0.0.1:7717/claude"),
+            ("ANTHROPIC_API_KEY", "bb_T0k"),
+            ("OPENAI_BASE_URL", "http://127.0.0.1:7717/b/bb_T0k/codex/v1"),
+            (
+                "GOOGLE_GEMINI_BASE_URL",
+                "http://127.0.0.1:7717/b/bb_T0k/gemini"
+            ),
+        ]
+    );
+    assert!(sdk.clear.contains(&"ANTHROPIC_AUTH_TOKEN"));
+    assert!(!sdk.clear.contains(&"GOOGLE_API_KEY"));
+    let opencode = recipe("opencode", ORIGIN, TOKEN, &mixed).unwrap();
+    let settings: Value = serde_json::from_str(&opencode.env[0].1).unwrap();
+    let options = |name: &str| settings["provider"][name]["options"].clone();
+    assert_eq!(options("anthropic")["apiKey"], TOKEN);
+    assert_eq!(
+        options("openai"),
+        json!({ "baseURL": "http://127.0.0.1:7717/b/bb_T0k/codex/v1" })
+    );
+}
+
+#[test]
+fn another_provider_of_the_same_dialect_takes_the_place_of_the_one_a_client_means() {
+    let elsewhere = |provider: &str| Place {
+        provider: provider.replace("claude", "openrouter"),
+        mode: Mode::Keyed,
+    };
+    let claude = recipe("claude", ORIGIN, TOKEN, &elsewhere).unwrap();
+    assert_eq!(
+        claude.env[0],
+        (
+            "ANTHROPIC_BASE_URL",
+            "http://127.0.0.1:7717/openrouter".to_owned()
+        )
+    );
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use bb_core::book::Registration;
 use bb_core::bottle::Bottle;
-use bb_core::recipe::{self, Mode, Recipe};
+use bb_core::recipe::{self, Mode, Place, Recipe};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::ids::{BottleName, ProviderKey, RunId};
 use bb_proto::reply::{ClientEnv, Registered};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::super::Api;
 use super::closed;
-use crate::egress::providers::Key;
+use crate::egress::providers::{Key, Provider, Providers};
 
 /// How much of a command is kept, in bytes.
 const COMMAND_BYTES_MAX: usize = 4 << 10;
@@ -128,21 +128,10 @@ impl Api {
 
     fn client_env(&self, bottle: &Bottle, client: &str) -> Result<ClientEnv, RpcError> {
         let client = recipe_name(client)?;
-        let by_mode = |mode| {
-            recipe::recipe(client, &self.base_url(), &bottle.token, mode)
-                .ok_or_else(|| no_client(client))
-        };
-        let passing = by_mode(Mode::Passthrough)?;
         let providers = self.parts().live.providers();
-        let provider = bottle.provider.as_ref().unwrap_or(&passing.provider);
-        let is_keyed = providers
-            .get(provider.as_str())
-            .is_some_and(|provider| !matches!(provider.key, Key::Passthrough));
-        let recipe = if is_keyed {
-            by_mode(Mode::Keyed)?
-        } else {
-            passing
-        };
+        let place = |meant: &str| place(&providers, meant, bottle.provider.as_ref());
+        let recipe = recipe::recipe(client, &self.base_url(), &bottle.token, &place)
+            .ok_or_else(|| no_client(client))?;
         let mut env: BTreeMap<String, String> = recipe
             .env
             .iter()
@@ -203,6 +192,33 @@ fn kept(command: Vec<String>) -> Vec<String> {
         words.push(word);
     }
     words
+}
+
+/// Returns where a client's calls to the provider that it means go: to the bottle's own provider
+/// where that speaks the same dialect and has its key here, else to the one that is meant.
+fn place(providers: &Providers, meant: &str, own: Option<&ProviderKey>) -> Place {
+    let is_keyed = |key: &str| providers.get(key).is_some_and(Provider::is_keyed);
+    let speaks_as = |key: &str| {
+        let wires = |key| {
+            providers
+                .get(key)
+                .map_or_else(Vec::new, |of| of.row.wires())
+        };
+        let meant = wires(meant);
+        wires(key).iter().any(|wire| meant.contains(wire))
+    };
+    let provider = own
+        .map(ProviderKey::as_str)
+        .filter(|own| is_keyed(own) && speaks_as(own))
+        .unwrap_or(meant);
+    Place {
+        provider: provider.to_owned(),
+        mode: if is_keyed(provider) {
+            Mode::Keyed
+        } else {
+            Mode::Passthrough
+        },
+    }
 }
 
 /// Returns the recipe that a client's name, or its command's, stands for.
