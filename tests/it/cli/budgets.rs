@@ -180,8 +180,8 @@ async fn a_spent_budget_cuts_off_says_so_and_opens_with_a_raise() -> Result<()> 
     ! hint: bb-ctl budget raise launch:RUN/claude/run +1M
     [3]
     $ bb-ctl budget raise web/claude 1k --dry-run
-    would raise launch:RUN/claude/run by 1k: 200/180 used, 111% (the limit was 180)
-    opened: web
+    would raise launch:RUN/claude/run by 1k: now 200/180 used, 111%
+    would open: web
     $ bb-ctl budget raise web/claude 1k
     raised launch:RUN/claude/run by 1k: 200/1.18k used, 16% (the limit was 180)
     opened: web

@@ -135,8 +135,10 @@ async fn work(system: &System, raw: &mut Raw, round: usize) -> Result<()> {
     match round % 11 {
         0 | 1 => {
             let params = json!({"name": name, "parents": ["base"], "agent": "reviewer",
-                "budgets": [{"provider": "claude", "limit": 3000}], "renew": true});
-            let registered = raw.result("bottle.register", params).await?;
+                "budgets": [{"provider": "claude", "limit": 3000}]});
+            drop(raw.ask("bottle.register", params).await?);
+            let again = json!({"name": name, "renew": true});
+            let registered = raw.result("bottle.register", again).await?;
             let token = registered["token"].as_str().context("a token")?;
             let headers = [("x-api-key", token)];
             let body = json!({"model": "m", "max_tokens": 100,

@@ -41,7 +41,8 @@ pub struct Registration {
 impl Book {
     /// Makes a bottle known, or says why it cannot be; `dry_run` changes nothing.
     ///
-    /// Fails with `exists` where a bottle of that name runs, and with `invalid_params` where it
+    /// Fails with `exists` where a bottle of that name runs, with `wrong_state` where one that is
+    /// to get a new token would change by it, and with `invalid_params` where it
     /// would extend itself or a budget makes no sense.
     pub fn register(
         &mut self,
@@ -56,21 +57,8 @@ impl Book {
             if !registration.renew {
                 return Err(exists(&name));
             }
-            let renewed = Bottle {
-                token: registration.token,
-                process: registration.process.or(running.process),
-                ..running.clone()
-            };
-            let old = running.token.clone();
-            if !dry_run {
-                self.commit(Entry::Bottle(Box::new(renewed.clone())));
-                self.effect(Effect::TokenRevoked(old));
-                self.effect(Effect::TokenIssued {
-                    token: renewed.token.clone(),
-                    bottle: name.clone(),
-                });
-            }
-            return Ok(renewed);
+            let running = running.clone();
+            return self.renew(running, registration, dry_run, now);
         }
         let uid = registration.uid;
         let bottle = self.new_bottle(registration, now);
@@ -95,6 +83,67 @@ impl Book {
         self.reopen(Some(&name), now);
         self.admit_waiting(now);
         Ok(bottle)
+    }
+
+    /// Gives a running bottle a new token; all else it keeps.
+    fn renew(
+        &mut self,
+        running: Bottle,
+        asked: Registration,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Bottle, RpcError> {
+        let changes = [
+            (
+                "agent",
+                asked.agent.is_some() && asked.agent != running.agent,
+            ),
+            (
+                "parents",
+                asked
+                    .parents
+                    .is_some_and(|parents| parents != running.parents),
+            ),
+            (
+                "provider",
+                asked.provider.is_some() && asked.provider != running.provider,
+            ),
+            (
+                "budgets",
+                !asked.budgets.is_empty() && asked.budgets != running.budgets,
+            ),
+        ];
+        if let Some((what, _)) = changes.iter().find(|(_, changes)| *changes) {
+            return Err(RpcError::new(
+                ErrorCode::WrongState,
+                format!("{} is running with other {what}", running.name),
+            )
+            .with_hint(format!(
+                "a new token changes nothing else; end it first: bb-ctl stop {}",
+                running.name
+            )));
+        }
+        let renewed = Bottle {
+            token: asked.token,
+            process: asked.process.or(running.process),
+            ..running.clone()
+        };
+        if dry_run {
+            return Ok(renewed);
+        }
+        let text = format!("{} got a new token", renewed.name);
+        let mut event = self.event(now, EventKind::Launched, Actor::Operator, text);
+        event.bottle = Some(renewed.name.clone());
+        event.run = Some(renewed.run);
+        event.uid = Some(asked.uid);
+        self.commit(Entry::Bottle(Box::new(renewed.clone())));
+        self.happened(event);
+        self.effect(Effect::TokenRevoked(running.token));
+        self.effect(Effect::TokenIssued {
+            token: renewed.token.clone(),
+            bottle: renewed.name.clone(),
+        });
+        Ok(renewed)
     }
 
     fn new_bottle(&self, asked: Registration, now: Timestamp) -> Bottle {

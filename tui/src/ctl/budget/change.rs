@@ -214,19 +214,24 @@ fn report(changed: &BudgetChanged, verb: &str, key: &BudgetKey, how: &str) -> St
     let mut parts = vec![format!("{said} {key}{how}")];
     if let Some(budget) = &changed.budget {
         parts.push(format!(
-            ": {} used, {}",
+            ": {}{} used, {}",
+            if changed.dry_run { "now " } else { "" },
             format::used_of(budget.used, budget.limit),
             format::percent(budget.used, budget.limit)
         ));
     }
-    if let Some(before) = changed.limit_before {
+    if let Some(before) = changed.limit_before.filter(|_| !changed.dry_run) {
         parts.push(format!(" (the limit was {})", format::tokens(before.0)));
     }
-    if !changed.opened.is_empty() {
-        parts.push(format!("\nopened: {}", words::names(&changed.opened)));
-    }
-    if !changed.cut_off.is_empty() {
-        parts.push(format!("\ncut off: {}", words::names(&changed.cut_off)));
+    let (opened, cut_off) = if changed.dry_run {
+        ("would open", "would cut off")
+    } else {
+        ("opened", "cut off")
+    };
+    for (what, bottles) in [(opened, &changed.opened), (cut_off, &changed.cut_off)] {
+        if !bottles.is_empty() {
+            parts.push(format!("\n{what}: {}", words::names(bottles)));
+        }
     }
     parts.concat()
 }

@@ -170,6 +170,11 @@ fn a_bottle_that_asks_for_another_token_keeps_its_run() {
         launch web dry             => exists
         launch web renew dry       =>
         launch web renew           => token bb_1 revoked; token bb_4 issued
+        launch web renew budget=claude:200 => wrong_state
+        launch web renew agent=reviewer    => wrong_state
+        launch web renew parents=base      => wrong_state
+        launch web renew provider=codex    => wrong_state
+        launch web renew budget=claude:100 => token bb_4 revoked; token bb_9 issued
         reserve 1 web@1 claude 40+10 => 1 admitted 50
         ",
     );
