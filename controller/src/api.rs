@@ -1,7 +1,7 @@
 //! The control socket: newline-delimited JSON-RPC for the operator's programs.
 //!
 //! It turns requests into orders to the ledger and to what runs bottles, and answers into lines.
-//! Of the egress proxy it knows only which providers there are.
+//! Of the egress proxy it knows nothing.
 
 use std::io;
 use std::path::Path;
@@ -60,7 +60,7 @@ pub struct Parts {
     /// When the controller started.
     pub started_at: Timestamp,
     /// Requests refused for their token.
-    pub wrong_tokens: Arc<crate::egress::Counts>,
+    pub wrong_tokens: Arc<AtomicU64>,
     /// Set to true to end the controller.
     pub stop: watch::Sender<bool>,
     /// The user whose programs may connect, besides root.
@@ -91,10 +91,7 @@ impl Api {
     }
 
     fn wrong_tokens(&self) -> u64 {
-        self.parts()
-            .wrong_tokens
-            .wrong_token
-            .load(Ordering::Relaxed)
+        self.parts().wrong_tokens.load(Ordering::Relaxed)
     }
 }
 

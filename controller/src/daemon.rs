@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bb_proto::event::EventKind;
@@ -17,9 +18,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Api};
 use crate::bottles::Supervisor;
+use crate::egress;
 use crate::egress::listener::Listener;
 use crate::egress::workers::Workers;
-use crate::egress::{self, Counts};
 use crate::ledger::{self, LedgerHandle, LedgerThread};
 use crate::settings::live::{Live, known_providers, rules};
 use crate::settings::{self, Settings};
@@ -116,7 +117,7 @@ impl Controller {
         let stop = watch::Sender::new(false);
         let drain = watch::Sender::new(false);
         let watches = CancellationToken::new();
-        let counts = Arc::new(Counts::default());
+        let wrong_tokens = Arc::new(AtomicU64::new(0));
         let live = Arc::new(Live::new(home.settings(), loaded, ledger.clone()));
         let supervisor = Supervisor::new(ledger.clone(), tracker.clone(), watches.clone());
         let parts = egress::Parts {
@@ -125,7 +126,7 @@ impl Controller {
             limits: live.watch_limits(),
             tracker: tracker.clone(),
             draining: drain.subscribe(),
-            counts: Arc::clone(&counts),
+            wrong_tokens: Arc::clone(&wrong_tokens),
             tls,
         };
         let api = Api::new(api::Parts {
@@ -136,7 +137,7 @@ impl Controller {
             home: home.clone(),
             egress: egress_at.to_string(),
             started_at,
-            wrong_tokens: counts,
+            wrong_tokens,
             stop: stop.clone(),
             uid: rustix::process::geteuid().as_raw(),
             tracker: tracker.clone(),

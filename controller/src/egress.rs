@@ -1,16 +1,17 @@
 //! The egress proxy: every call of every bottle, from accept to settlement.
 //!
-//! It knows the ledger and the core. It does not know the control socket, and nothing of bottles
+//! It knows the ledger, the core, and what the settings say of providers. It does not know the control socket, and nothing of bottles
 //! but who a token stands for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::LedgerHandle;
+use crate::settings::limits::Limits;
+use crate::settings::providers::Providers;
 
 mod answers;
 mod body;
@@ -23,7 +24,6 @@ mod identify;
 mod in_flight;
 pub mod listener;
 mod metered_body;
-pub mod providers;
 mod refuse;
 mod request;
 mod respond;
@@ -34,30 +34,7 @@ mod upstream;
 pub mod workers;
 
 use answers::Answers;
-pub use providers::{Provider, Providers};
 use upstream::Upstreams;
-
-/// The limits of the proxy.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The longest request body, in bytes.
-    pub body_max: u64,
-    /// How long reaching a provider may take.
-    pub connect_timeout: Duration,
-    /// How long a provider may take to begin its answer.
-    pub response_timeout: Duration,
-    /// How long a provider may be silent within an answer.
-    pub idle_timeout: Duration,
-    /// How long an answer is read on after its client went away.
-    pub drain: Duration,
-}
-
-/// Counts of what no bottle stands for.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Requests refused for their token.
-    pub wrong_token: AtomicU64,
-}
 
 /// What every exchange on one thread needs.
 #[derive(Debug, Clone)]
@@ -74,7 +51,7 @@ struct Shared {
     answers: Answers,
     tracker: TaskTracker,
     draining: watch::Receiver<bool>,
-    counts: Arc<Counts>,
+    wrong_tokens: Arc<AtomicU64>,
 }
 
 /// What the proxy is made of.
@@ -90,8 +67,8 @@ pub struct Parts {
     pub tracker: TaskTracker,
     /// Whether new calls are refused because the controller stops.
     pub draining: watch::Receiver<bool>,
-    /// Counts of what no bottle stands for.
-    pub counts: Arc<Counts>,
+    /// How many requests were refused for their token.
+    pub wrong_tokens: Arc<AtomicU64>,
     /// The TLS configuration towards providers.
     pub tls: Arc<rustls::ClientConfig>,
 }
@@ -108,7 +85,7 @@ impl Egress {
                 answers: Answers::default(),
                 tracker: parts.tracker,
                 draining: parts.draining,
-                counts: parts.counts,
+                wrong_tokens: parts.wrong_tokens,
             }),
         }
     }
@@ -126,9 +103,6 @@ impl Egress {
     }
 
     fn count_wrong_token(&self) {
-        self.shared
-            .counts
-            .wrong_token
-            .fetch_add(1, Ordering::Relaxed);
+        self.shared.wrong_tokens.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -4,8 +4,7 @@
 use bb_proto::ids::ProviderKey;
 use bb_proto::view::{Bottle, Budget, Enforcement};
 
-use crate::egress::Providers;
-use crate::egress::providers::Key;
+use crate::settings::providers::{Key, Providers};
 
 /// How many raises of a budget are shown, the newest ones; its limit has all of them in it.
 const RAISES_SHOWN: usize = 20;

@@ -26,7 +26,6 @@ use super::headers::{strip_hop_by_hop, towards_upstream, without_keys};
 use super::identify::{Identified, Unidentified, identify, target};
 use super::in_flight::CallInFlight;
 use super::metered_body::{Flow, HELD_BYTES_MAX, Hold, MeteredBody};
-use super::providers::{Provider, Providers};
 use super::refuse::Refused;
 use super::request::{Unread, read_whole, waits_to_send};
 use super::respond::respond;
@@ -35,6 +34,7 @@ use super::tap::{Tap, framing};
 use super::unmetered::pass_through;
 use super::upstream::{UpstreamBody, UpstreamError};
 use crate::ledger::Ticket;
+use crate::settings::providers::{Provider, Providers};
 
 /// A model call that may be asked for: who asks, whom, and in which dialect.
 pub(super) struct Call {

@@ -7,7 +7,7 @@ use bb_core::provider::CredentialHeader;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::identify::TOKEN_PREFIX;
-use super::providers::Key;
+use crate::settings::providers::Key;
 
 /// Headers that are about one connection, not about the message.
 const HOP_BY_HOP: [HeaderName; 8] = [

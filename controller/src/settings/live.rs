@@ -18,9 +18,9 @@ use bb_proto::time::{Millis, Timestamp};
 use bb_proto::view::Source;
 use tokio::sync::watch;
 
+use super::limits::Limits;
+use super::providers::{Key, Provider, Providers};
 use super::{InFlight, LoadError, ProviderSetting, Settings, load};
-use crate::egress::Limits;
-use crate::egress::providers::{Key, Provider, Providers};
 use crate::ledger::LedgerHandle;
 
 /// What is in force now.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::super::Api;
 use super::closed;
-use crate::egress::providers::{Key, Provider, Providers};
+use crate::settings::providers::{Key, Provider, Providers};
 
 /// How much of a command is kept, in bytes.
 const COMMAND_BYTES_MAX: usize = 4 << 10;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::super::Api;
 use super::super::view::{enforced, with_newest_raises};
 use super::{closed, reply};
-use crate::egress::providers::Key;
+use crate::settings::providers::Key;
 
 /// The longest a snapshot waits for a change.
 const WAIT_MAX: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use bb_core::meter::Quirks;
 use bb_core::provider::{CredentialHeader, ProviderRow, RouteKind, Upstream, route};
 use bb_proto::ids::ProviderKey;
 
-use crate::settings::Secret;
+use super::Secret;
 
 /// How a provider's calls are paid for.
 #[derive(Debug, Clone)]
