@@ -162,6 +162,7 @@ async fn many_streams(arguments: &Arguments, parts: &Parts) -> anyhow::Result<()
     ));
     let targets = parts.targets();
     let mut cpu: Vec<Vec<u64>> = targets.iter().map(|_| Vec::new()).collect();
+    let mut directly: Option<String> = None;
     for round in 0..arguments.stream_rounds {
         for (target, cpu) in targets.iter().zip(&mut cpu) {
             let seen = streams::run(target, count).await?;
@@ -178,6 +179,8 @@ async fn many_streams(arguments: &Arguments, parts: &Parts) -> anyhow::Result<()
                 seen.wrong,
             ));
             anyhow::ensure!(seen.wrong == 0, "{} lost or changed events", target.name);
+            let said = directly.get_or_insert_with(|| seen.said.clone());
+            anyhow::ensure!(*said == seen.said, "{} changes events", target.name);
             cpu.push(u64::try_from(seen.cpu.as_millis())?);
         }
     }

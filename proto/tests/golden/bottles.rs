@@ -23,7 +23,7 @@ fn client_env() -> ClientEnv {
         env_remove: vec!["OPENAI_ORG_ID".to_owned()],
         args: vec![
             "-c".to_owned(),
-            "openai_base_url=\"http://127.0.0.1:7717/codex/v1\"".to_owned(),
+            "model_providers.bottle.base_url=\"http://127.0.0.1:7717/codex/v1\"".to_owned(),
         ],
     }
 }

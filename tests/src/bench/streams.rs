@@ -18,8 +18,10 @@ pub(super) struct Seen {
     /// Memory they had more with all streams open, a stream.
     pub(super) bytes_a_stream: u64,
     pub(super) events: usize,
-    /// Streams whose text is not that of the others.
+    /// Streams whose text is not that of the first one.
     pub(super) wrong: usize,
+    /// The events of a stream, without the head, whose ids differ.
+    pub(super) said: String,
 }
 
 /// Opens `count` streams, reads them to their end.
@@ -54,6 +56,7 @@ pub(super) async fn run(target: &Target, count: usize) -> anyhow::Result<Seen> {
         bytes_a_stream: memory_open.saturating_sub(memory_before) / count.max(1) as u64,
         events,
         wrong,
+        said,
     })
 }
 

@@ -42,6 +42,9 @@ fn no_bottles() -> Vec<(Clean, Role)> {
 
 fn no_controller(state: &State) -> Vec<(Clean, Role)> {
     let socket = &state.start.socket;
+    // The socket is in a directory of its home.
+    let home = std::path::Path::new(socket.as_str()).ancestors().nth(2);
+    let home = home.map_or_else(String::new, |home| format!(" --home {}", home.display()));
     match &state.link {
         Link::Down { why, .. } => vec![
             (clean!("No controller answers."), Role::Crit),
@@ -54,7 +57,7 @@ fn no_controller(state: &State) -> Vec<(Clean, Role)> {
                 Role::Text,
             ),
             (Clean::default(), Role::Text),
-            (clean!("  bb-controller"), Role::Accent),
+            (clean!("  bb-controller{home}"), Role::Accent),
             (Clean::default(), Role::Text),
             (
                 clean!("This screen goes on by itself once it answers."),
