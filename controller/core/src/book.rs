@@ -17,6 +17,7 @@ use crate::estimate::Estimator;
 use crate::weights::Weights;
 
 pub mod account;
+mod admission;
 mod bottles;
 mod budgets;
 mod closings;
@@ -33,11 +34,11 @@ mod revisions;
 mod view;
 
 pub use account::{Account, Accounts, Balance};
+pub use admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use bottles::{Acted, Order};
 pub use budgets::BudgetActed;
 pub use entry::{CallFacts, Entry, Reservation, Settlement};
 pub use register::Registration;
-pub use reserve::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use resolve::{Outcome, Resolved};
 pub use restore::{OpenCall, Saved};
 pub use revisions::Changes;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Egress;
-use super::metered_body::Flow;
+use super::flow::Flow;
 
 /// How often what is to be ended is looked at until it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

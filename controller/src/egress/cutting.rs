@@ -1,15 +1,14 @@
 //! The end of an answer that is cut: in its dialect behind an event, and else broken off.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bb_core::book::CutReason;
 use bb_proto::reply::Ending;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::body::BodyError;
-use super::metered_body::{Flow, Hold, Stage, Then};
+use super::flow::{Cutting, Flow, Hold, Stage, Then};
 use super::refuse::Refused;
 use super::upstream::UpstreamBody;
 
@@ -19,16 +18,6 @@ const BOUNDARY_WAIT: Duration = Duration::from_millis(250);
 const BOUNDARY_BYTES: usize = 64 << 10;
 /// An answer that nobody reads is ended so long after it should have been.
 const UNREAD_WAIT: Duration = Duration::from_millis(750);
-
-/// A cut that waits for the end of an event.
-#[derive(Debug)]
-pub(super) struct Cutting {
-    reason: CutReason,
-    until: Pin<Box<Sleep>>,
-    pub(super) bytes: usize,
-    /// What the client got ends between two events, whatever the meter has read since.
-    pub(super) is_between: bool,
-}
 
 impl Cutting {
     fn begin(reason: CutReason) -> Self {

@@ -13,7 +13,8 @@ use http_body::{Body, Frame};
 
 use super::Egress;
 use super::body::BodyError;
-use super::metered_body::{Flow, HELD_BYTES_MAX, MeteredBody};
+use super::flow::{Flow, HELD_BYTES_MAX};
+use super::metered_body::MeteredBody;
 
 /// What became of a document.
 #[derive(Debug)]

@@ -1,20 +1,17 @@
 //! The journey of a call, from top to bottom: identify, route, read, reserve, forward, meter,
 //! settle. Each step needs what the step before made.
 
-use std::sync::Arc;
-
 use bb_core::book::Ask;
 use bb_core::estimate::Known;
 use bb_core::meter::{Framing, UsageChunkFilter};
-use bb_core::provider::RouteKind;
 use bb_core::refusal::Reason;
 use bb_core::request::{RequestFacts, with_include_usage};
 use bb_proto::ids::CallId;
 use bb_proto::reply::Ending;
 use bb_proto::usage::Wire;
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{self};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use uuid::Uuid;
 
@@ -22,28 +19,20 @@ use super::Egress;
 use super::body::{RequestBody, Whole};
 use super::client_body::ClientBody;
 use super::document::{Document, Reading};
-use super::headers::{strip_hop_by_hop, towards_upstream, without_keys};
-use super::identify::{Identified, Unidentified, identify, target};
+use super::flow::{Flow, HELD_BYTES_MAX, Hold};
+use super::headers::strip_hop_by_hop;
+use super::identify::target;
 use super::in_flight::CallInFlight;
-use super::metered_body::{Flow, HELD_BYTES_MAX, Hold, MeteredBody};
-use super::refuse::Refused;
+use super::metered_body::MeteredBody;
+use super::refuse::{Refused, upstream_failed};
 use super::request::{Unread, read_whole, waits_to_send};
 use super::respond::respond;
+use super::route::{Call, Refusing, Routed, is_absolute, route};
 use super::sending::{Arrived, Parts, Sending, is_unbilled};
 use super::tap::{Tap, framing};
 use super::unmetered::pass_through;
-use super::upstream::{UpstreamBody, UpstreamError};
+use super::upstream::UpstreamBody;
 use crate::ledger::Ticket;
-use crate::settings::providers::{Provider, Providers};
-
-/// A model call that may be asked for: who asks, whom, and in which dialect.
-pub(super) struct Call {
-    pub(super) who: Identified,
-    pub(super) wire: Wire,
-    providers: Arc<Providers>,
-    provider: String,
-    pub(super) path: String,
-}
 
 /// A call with its request read.
 struct Prepared {
@@ -83,8 +72,6 @@ pub(super) async fn answer(egress: Egress, request: Request<Incoming>) -> Respon
     }
 }
 
-pub(super) type Refusing = (Refused, Option<Wire>);
-
 async fn journey(
     egress: &Egress,
     request: Request<Incoming>,
@@ -108,91 +95,6 @@ async fn journey(
     forward(egress, admitted)
         .await
         .map_err(|refused| (refused, wire))
-}
-
-enum Routed {
-    Call(Call),
-    Unmetered(Call),
-}
-
-/// Finds who asks, and what for.
-fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusing> {
-    let plain = |reason| (Refused::plain(reason), None);
-    if request.method() == Method::CONNECT || is_absolute(request) {
-        return Err(plain(Reason::HostRefused));
-    }
-    let path_and_query = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
-    let target = target(path_and_query).ok_or_else(|| plain(Reason::UnknownPath))?;
-    let providers = egress.providers();
-    let provider = providers
-        .get(target.provider)
-        .ok_or_else(|| plain(Reason::UnknownProvider))?;
-    let kind = provider.route(request.method().as_str(), target.path);
-    let wire = match kind {
-        Some(RouteKind::Call(wire)) => Some(wire),
-        _ => provider.row.wires().first().copied(),
-    };
-    let who = identify(&egress.shared.ledger, &target, request.headers()).map_err(|why| {
-        egress.count_wrong_token();
-        let reason = match why {
-            Unidentified::NoToken => Reason::Token,
-            Unidentified::Mismatch => Reason::TokenMismatch,
-        };
-        (Refused::plain(reason), wire)
-    })?;
-    let refused = |reason| Err((Refused::of(reason, &who.identity.bottle), wire));
-    if wants_websocket(request.headers()) {
-        return refused(Reason::Upgrade);
-    }
-    let call = |who, wire| Call {
-        who,
-        wire,
-        provider: target.provider.to_owned(),
-        path: target.path.to_owned(),
-        providers: Arc::clone(&providers),
-    };
-    match kind {
-        None => refused(Reason::UnknownPath),
-        Some(RouteKind::Refused(why)) => refused(why.into()),
-        Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
-        Some(RouteKind::Unmetered) => Ok(Routed::Unmetered(call(
-            who,
-            wire.unwrap_or(Wire::OpenaiChat),
-        ))),
-    }
-}
-
-impl Call {
-    pub(super) fn provider(&self) -> Result<&Provider, Refused> {
-        self.providers
-            .get(&self.provider)
-            .ok_or_else(|| Refused::of(Reason::UnknownProvider, &self.who.identity.bottle))
-    }
-
-    pub(super) fn refused(&self, reason: Reason) -> Refused {
-        Refused::of(reason, &self.who.identity.bottle)
-    }
-
-    /// Makes the head that the provider gets of the one that the client sent.
-    pub(super) fn towards_provider(
-        &self,
-        mut head: http::request::Parts,
-    ) -> Result<http::request::Parts, Refused> {
-        let provider = self.provider()?;
-        let credential = provider.credential_header();
-        let in_header = self.who.token_in_header;
-        towards_upstream(&mut head.headers, &provider.key, credential, in_header)
-            .map_err(|_| self.refused(Reason::NoCredential))?;
-        let path = without_keys(&self.path, &provider.key);
-        let path = provider.row.upstream_path(head.method.as_str(), &path);
-        head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
-        head.version = Version::HTTP_11;
-        head.extensions.clear();
-        Ok(head)
-    }
 }
 
 /// Reads what the request says of itself, and makes it the provider's.
@@ -413,16 +315,6 @@ async fn receive_document(
     }
 }
 
-pub(super) fn upstream_failed(error: &UpstreamError) -> Reason {
-    match error {
-        UpstreamError::ConnectTimeout { .. } => Reason::UpstreamTimeout,
-        UpstreamError::Connect { .. }
-        | UpstreamError::Handshake { .. }
-        | UpstreamError::Exchange { .. } => Reason::UpstreamUnreachable,
-        UpstreamError::Request(_) => Reason::BadRequest,
-    }
-}
-
 /// Clients look whether anybody is there before their first call.
 fn is_front_door(request: &Request<Incoming>) -> bool {
     let is_look = matches!(*request.method(), Method::HEAD | Method::GET);
@@ -431,20 +323,6 @@ fn is_front_door(request: &Request<Incoming>) -> bool {
         return false;
     };
     is_look && !is_absolute(request) && matches!(target.path, "" | "/")
-}
-
-/// Returns whether a request is one to a proxy; HTTP/2 names scheme and host in every request.
-fn is_absolute(request: &Request<Incoming>) -> bool {
-    request.version() != Version::HTTP_2 && request.uri().scheme().is_some()
-}
-
-/// Returns whether a WebSocket is asked for; other upgrades are offers that need no answer.
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let offers = headers.get_all(header::UPGRADE).iter();
-    let mut protocols = offers
-        .filter_map(|offer| offer.to_str().ok())
-        .flat_map(|offer| offer.split(','));
-    protocols.any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 fn greet() -> Response<ClientBody> {

@@ -5,6 +5,7 @@ use bb_core::refusal::Reason;
 use bb_proto::budget::Scope;
 use bb_proto::ids::BottleName;
 
+use super::upstream::UpstreamError;
 use crate::ledger::NotAdmitted;
 
 /// A refusal with what is known of it: for the headers only, never for the body.
@@ -69,5 +70,16 @@ fn reason_of(refusal: &Refusal, bottle: &BottleName) -> Reason {
             Some(Scope::Bottle(of)) if of != bottle => Reason::SharedBudget,
             _ => Reason::Budget,
         },
+    }
+}
+
+/// Returns the reason that a client is given where its provider could not be asked.
+pub(super) fn upstream_failed(error: &UpstreamError) -> Reason {
+    match error {
+        UpstreamError::ConnectTimeout { .. } => Reason::UpstreamTimeout,
+        UpstreamError::Connect { .. }
+        | UpstreamError::Handshake { .. }
+        | UpstreamError::Exchange { .. } => Reason::UpstreamUnreachable,
+        UpstreamError::Request(_) => Reason::BadRequest,
     }
 }

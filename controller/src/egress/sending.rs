@@ -14,8 +14,8 @@ use http::Response;
 use tokio::time::Sleep;
 
 use super::Egress;
+use super::flow::Flow;
 use super::in_flight::CallInFlight;
-use super::metered_body::Flow;
 use super::tap::Tap;
 use super::upstream::{UpstreamBody, UpstreamError};
 use crate::ledger::Cut;

@@ -7,10 +7,10 @@ use hyper::body::Incoming;
 use super::Egress;
 use super::body::RequestBody;
 use super::client_body::ClientBody;
-use super::exchange::{Call, Refusing, upstream_failed};
 use super::headers::strip_hop_by_hop;
-use super::refuse::Refused;
+use super::refuse::{Refused, upstream_failed};
 use super::request::waits_to_send;
+use super::route::{Call, Refusing};
 
 /// Passes what costs no tokens: lists of models, counts of tokens.
 pub(super) async fn pass_through(

@@ -31,10 +31,13 @@ use super::launch::Launch;
 use super::output::Output;
 use super::program::{self, Found};
 
-pub(super) use self::held::inner;
-
 /// The most names that are tried where none is given.
 const NAMES_MAX: u32 = 1000;
+
+/// Runs what only `bb-ctl` itself asks for; `None` where the command line is a person's.
+pub(super) fn inner(arguments: &[OsString]) -> Option<Exit> {
+    held::inner(arguments).or_else(|| start::inner(arguments))
+}
 
 /// Run a command as a bottle: its model calls go through the proxy and count
 ///

@@ -135,7 +135,7 @@ impl Book {
             });
         let still = spent
             .as_ref()
-            .map(|key| format!("{} is still spent", super::judge::plain(key)));
+            .map(|key| format!("{} is still spent", super::closings::plain(key)));
         if !bottle.is_closed_by_operator() {
             return match spent {
                 None => self.acted(name, false, 0, None),
@@ -143,7 +143,7 @@ impl Book {
                     ErrorCode::OverBudget,
                     format!(
                         "{name} is cut off because {} is spent",
-                        super::judge::plain(&key)
+                        super::closings::plain(&key)
                     ),
                 )
                 .with_hint(format!("bb-ctl budget raise {key} +1M"))),

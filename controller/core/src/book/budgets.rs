@@ -11,7 +11,7 @@ use bb_proto::units::{TOKENS_MAX, Tokens};
 use bb_proto::view::{Raise, Source};
 
 use super::bottles::Order;
-use super::judge::plain;
+use super::closings::plain;
 use super::{Book, Entry, Rules};
 use crate::budget::{Budget, Budgets, Declared};
 

@@ -9,7 +9,6 @@ use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::ClosedBy;
 
-use super::judge::plain;
 use super::{Book, CallFacts, Entry};
 use crate::bottle::{Bottle, Closing};
 use crate::budget::{Budget, Budgets};
@@ -228,4 +227,12 @@ fn is_open(closings: &[Closing], provider: &ProviderSelector) -> bool {
 fn is_closed_by(bottle: &Bottle, key: &BudgetKey, provider: &ProviderKey) -> bool {
     let mut by_key = bottle.closings.iter().filter(|c| is_by(c, key));
     by_key.any(|closing| closing.provider.matches(provider))
+}
+
+/// Returns a budget's name for people: a launch's without its run id.
+pub(super) fn plain(key: &BudgetKey) -> String {
+    match &key.scope {
+        Scope::Launch(_) => format!("the run budget for {}", key.provider),
+        scope => format!("{scope} {} ({})", key.provider, key.window),
+    }
 }

@@ -7,7 +7,7 @@ use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::Timestamp;
 
-use super::closings::Reach;
+use super::closings::{Reach, plain};
 use super::open::Open;
 use super::{Account, Book, CallFacts, CutReason, Effect, Refusal};
 use crate::budget::Budgets;
@@ -199,13 +199,5 @@ impl Book {
     pub(super) fn refusal_by(&self, key: &BudgetKey) -> Option<Refusal> {
         let budget = self.budgets.get(key)?;
         Some(Refusal::by(budget, self.sum_of(key).balance.posted))
-    }
-}
-
-/// Returns a budget's name for people: a launch's without its run id.
-pub(super) fn plain(key: &BudgetKey) -> String {
-    match &key.scope {
-        Scope::Launch(_) => format!("the run budget for {}", key.provider),
-        scope => format!("{scope} {} ({})", key.provider, key.window),
     }
 }

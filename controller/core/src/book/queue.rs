@@ -6,7 +6,7 @@ use bb_proto::budget::BudgetKey;
 use bb_proto::ids::{BottleName, CallId};
 use bb_proto::time::Timestamp;
 
-use super::reserve::Ask;
+use super::admission::Ask;
 use crate::budget::Budget;
 
 /// A call that waits.

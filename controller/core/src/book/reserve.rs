@@ -1,111 +1,16 @@
 //! Admission: may this call go, must it wait, or is it refused?
 
 use bb_proto::budget::{BudgetKey, Gate};
-use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::ids::{BottleName, CallId};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
-use bb_proto::usage::Wire;
 use bb_proto::view::ClosedBy;
 
+use super::admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
 use super::queue::Waiter;
 use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
 use crate::budget::{Budget, Path};
 use crate::estimate::Estimate;
-
-/// A call that asks to be admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// Its id, new.
-    pub call: CallId,
-    /// The bottle.
-    pub bottle: BottleName,
-    /// The run its token stands for.
-    pub run: RunId,
-    /// The provider.
-    pub provider: ProviderKey,
-    /// The dialect.
-    pub wire: Wire,
-    /// The model asked for; empty where the request does not say.
-    pub model: String,
-    /// Bytes of the request body.
-    pub body_bytes: u64,
-    /// The most output tokens it asks for, of each choice.
-    pub output_max: Option<u64>,
-    /// How many choices it asks for.
-    pub choices: u32,
-    /// Whether it is to be answered in the background, where nobody could cut it.
-    pub background: bool,
-}
-
-/// A call that may go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admitted {
-    /// The call.
-    pub call: CallId,
-    /// Tokens set aside for it.
-    pub reserved: Tokens,
-    /// What it is expected to use.
-    pub estimate: Estimate,
-}
-
-/// Why a call is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalReason {
-    /// A budget is spent.
-    Budget,
-    /// What a budget has left is set aside for calls that are open.
-    NoRoom,
-    /// The operator closed the bottle's egress.
-    Operator,
-    /// The bottle's run ended.
-    Ended,
-    /// It is to be answered in the background, and a hard budget binds it.
-    Background,
-}
-
-/// Why a call is refused, and by which budget.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Why.
-    pub reason: RefusalReason,
-    /// The budget that refuses it.
-    pub budget: Option<BudgetKey>,
-    /// That budget's limit.
-    pub limit: Option<Tokens>,
-    /// What was charged to it.
-    pub used: Option<Tokens>,
-}
-
-impl Refusal {
-    pub(super) fn plain(reason: RefusalReason) -> Self {
-        Self {
-            reason,
-            budget: None,
-            limit: None,
-            used: None,
-        }
-    }
-
-    pub(super) fn by(budget: &Budget, used: Tokens) -> Self {
-        Self {
-            reason: RefusalReason::Budget,
-            budget: Some(budget.key().clone()),
-            limit: Some(budget.limit()),
-            used: Some(used),
-        }
-    }
-}
-
-/// What the book answers to a call that asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
-    /// It may go.
-    Admitted(Admitted),
-    /// It waits; an [`Effect::Admit`] or [`Effect::Refuse`] follows.
-    Waiting,
-    /// It may not.
-    Refused(Refusal),
-}
 
 /// What one look at the budgets says.
 enum Look {

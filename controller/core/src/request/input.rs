@@ -9,8 +9,6 @@ use super::scan::{Cursor, Member, Text, Watch};
 
 /// A shorter string is text, whatever it looks like.
 const MEDIA_BYTES_MIN: usize = 256;
-/// How far one body may be looked ahead in, over all.
-pub(super) const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 impl Watch for Reader {
     fn key(&mut self, key: Text<'_>, mut value: Cursor<'_>) {

@@ -2,9 +2,11 @@
 
 use bb_proto::usage::Wire;
 
-use super::input::AHEAD_BYTES_MAX;
 use super::scan::{Cursor, Member, Watch};
 use super::{MODEL_BYTES_MAX, RequestFacts};
+
+/// How far one body may be looked ahead in, over all.
+const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// The longest key or word that is compared with a known one.
 pub(super) const WORD_BYTES_MAX: usize = 32;

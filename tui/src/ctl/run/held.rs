@@ -22,8 +22,6 @@ use crate::ctl::output::Output;
 
 /// The word by which `bb-ctl` knows that it is to become another command.
 const BECOME: &str = "__become";
-/// The word by which `bb-ctl` knows that it is to start a daemon.
-pub(super) const DETACH: &str = "__detach";
 
 /// What a held child is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,11 +92,10 @@ fn cannot_spawn(error: &io::Error) -> Failure {
     )
 }
 
-/// Runs what only `bb-ctl` itself asks for; `None` where the command line is a person's.
-pub(in crate::ctl) fn inner(arguments: &[OsString]) -> Option<Exit> {
+/// Becomes the command of a plan, where the command line says so.
+pub(super) fn inner(arguments: &[OsString]) -> Option<Exit> {
     match arguments {
         [_, word, pipe, command @ ..] if word == BECOME => Some(become_command(pipe, command)),
-        [_, word, command @ ..] if word == DETACH => Some(super::start::detach(command)),
         _ => None,
     }
 }

@@ -13,13 +13,15 @@ use bb_proto::home::Home;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::held::DETACH;
 use super::process;
 use crate::ctl::connection::{Connection, start_command};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::output::Output;
 use crate::ctl::program::{self, CONTROLLER};
 use crate::ctl::wait;
+
+/// The word by which `bb-ctl` knows that it is to start a daemon.
+const DETACH: &str = "__detach";
 
 /// How long a controller may take until it answers.
 const STARTING: Duration = Duration::from_secs(15);
@@ -139,8 +141,16 @@ fn spawn_detached(program: &Path, home: &Home, log: File) -> Result<u32, Failure
     }
 }
 
+/// Starts a daemon, where the command line says so.
+pub(super) fn inner(arguments: &[OsString]) -> Option<Exit> {
+    match arguments {
+        [_, word, command @ ..] if word == DETACH => Some(detach(command)),
+        _ => None,
+    }
+}
+
 /// The process in between: begins a session, starts the command in it, says its pid.
-pub(super) fn detach(command: &[OsString]) -> Exit {
+fn detach(command: &[OsString]) -> Exit {
     let said = match start_in_session(command) {
         Ok(pid) => Detached::Pid(pid),
         Err(error) => Detached::Error(error.to_string()),

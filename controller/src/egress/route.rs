@@ -1,0 +1,126 @@
+//! Who asks, and what for: the first steps of a call's journey.
+
+use std::sync::Arc;
+
+use bb_core::provider::RouteKind;
+use bb_core::refusal::Reason;
+use bb_proto::usage::Wire;
+use http::header::{self, HeaderMap};
+use http::{Method, Request, Uri, Version};
+use hyper::body::Incoming;
+
+use super::Egress;
+use super::headers::{towards_upstream, without_keys};
+use super::identify::{Identified, Unidentified, identify, target};
+use super::refuse::Refused;
+use crate::settings::providers::{Provider, Providers};
+
+pub(super) type Refusing = (Refused, Option<Wire>);
+
+/// A model call that may be asked for: who asks, whom, and in which dialect.
+pub(super) struct Call {
+    pub(super) who: Identified,
+    pub(super) wire: Wire,
+    providers: Arc<Providers>,
+    provider: String,
+    pub(super) path: String,
+}
+
+pub(super) enum Routed {
+    Call(Call),
+    Unmetered(Call),
+}
+
+/// Finds who asks, and what for.
+pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Routed, Refusing> {
+    let plain = |reason| (Refused::plain(reason), None);
+    if request.method() == Method::CONNECT || is_absolute(request) {
+        return Err(plain(Reason::HostRefused));
+    }
+    let path_and_query = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    let target = target(path_and_query).ok_or_else(|| plain(Reason::UnknownPath))?;
+    let providers = egress.providers();
+    let provider = providers
+        .get(target.provider)
+        .ok_or_else(|| plain(Reason::UnknownProvider))?;
+    let kind = provider.route(request.method().as_str(), target.path);
+    let wire = match kind {
+        Some(RouteKind::Call(wire)) => Some(wire),
+        _ => provider.row.wires().first().copied(),
+    };
+    let who = identify(&egress.shared.ledger, &target, request.headers()).map_err(|why| {
+        egress.count_wrong_token();
+        let reason = match why {
+            Unidentified::NoToken => Reason::Token,
+            Unidentified::Mismatch => Reason::TokenMismatch,
+        };
+        (Refused::plain(reason), wire)
+    })?;
+    let refused = |reason| Err((Refused::of(reason, &who.identity.bottle), wire));
+    if wants_websocket(request.headers()) {
+        return refused(Reason::Upgrade);
+    }
+    let call = |who, wire| Call {
+        who,
+        wire,
+        provider: target.provider.to_owned(),
+        path: target.path.to_owned(),
+        providers: Arc::clone(&providers),
+    };
+    match kind {
+        None => refused(Reason::UnknownPath),
+        Some(RouteKind::Refused(why)) => refused(why.into()),
+        Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
+        Some(RouteKind::Unmetered) => Ok(Routed::Unmetered(call(
+            who,
+            wire.unwrap_or(Wire::OpenaiChat),
+        ))),
+    }
+}
+
+impl Call {
+    pub(super) fn provider(&self) -> Result<&Provider, Refused> {
+        self.providers
+            .get(&self.provider)
+            .ok_or_else(|| Refused::of(Reason::UnknownProvider, &self.who.identity.bottle))
+    }
+
+    pub(super) fn refused(&self, reason: Reason) -> Refused {
+        Refused::of(reason, &self.who.identity.bottle)
+    }
+
+    /// Makes the head that the provider gets of the one that the client sent.
+    pub(super) fn towards_provider(
+        &self,
+        mut head: http::request::Parts,
+    ) -> Result<http::request::Parts, Refused> {
+        let provider = self.provider()?;
+        let credential = provider.credential_header();
+        let in_header = self.who.token_in_header;
+        towards_upstream(&mut head.headers, &provider.key, credential, in_header)
+            .map_err(|_| self.refused(Reason::NoCredential))?;
+        let path = without_keys(&self.path, &provider.key);
+        let path = provider.row.upstream_path(head.method.as_str(), &path);
+        head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        Ok(head)
+    }
+}
+
+/// Returns whether a request is one to a proxy; HTTP/2 names scheme and host in every request.
+pub(super) fn is_absolute(request: &Request<Incoming>) -> bool {
+    request.version() != Version::HTTP_2 && request.uri().scheme().is_some()
+}
+
+/// Returns whether a WebSocket is asked for; other upgrades are offers that need no answer.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::UPGRADE).iter();
+    let mut protocols = offers
+        .filter_map(|offer| offer.to_str().ok())
+        .flat_map(|offer| offer.split(','));
+    protocols.any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
