@@ -4,5 +4,6 @@
 mod building;
 mod demo;
 mod starting;
+mod summary;
 mod usage;
 mod user;

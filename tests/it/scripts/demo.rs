@@ -26,7 +26,7 @@ async fn the_demo_cuts_its_runaway_off_and_leaves_nothing_behind() -> Result<()>
     for bottle in ["web", "docs", "review-pr-42"] {
         assert!(row(&[bottle, "running"]), "{bottle}: {said}");
     }
-    assert_eq!(user.processes()?, Vec::<String>::new());
+    assert_eq!(user.processes()?, []);
     let files: Vec<_> = std::fs::read_dir(user.path("tmp"))?.collect();
     assert!(files.is_empty(), "{files:?}");
     // The user's own home was left alone.

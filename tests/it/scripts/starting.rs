@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use rustix::process::Pid;
 
-use super::user::{LIMIT, User, end, ended, is_there, scripts};
+use super::user::{LIMIT, User, ended, scripts};
 
 /// Puts a program of ours where the controller was built.
 fn replace_controller(user: &User, text: &str) -> Result<()> {
@@ -46,8 +46,7 @@ async fn a_second_up_finds_it_running_and_a_second_down_says_there_is_none() -> 
     let again = user.run("down", &[]).await?.with(0)?;
     let none = format!("no controller runs on {home}\n");
     assert_eq!((again.stdout, again.stderr), (none, String::new()));
-    assert_eq!(user.processes()?, Vec::<String>::new());
-    Ok(())
+    user.left_alone().await
 }
 
 #[tokio::test]
@@ -93,8 +92,7 @@ async fn what_up_links_and_names_is_right_from_anywhere() -> Result<()> {
         .await?
         .with(0)?;
     assert!(down.stdout.contains("has ended"), "{down:?}");
-    assert_eq!(user.processes()?, Vec::<String>::new());
-    Ok(())
+    user.left_alone().await
 }
 
 #[tokio::test]
@@ -106,8 +104,7 @@ async fn a_controller_that_ends_at_its_start_is_told_with_why() -> Result<()> {
     let log = user.home.log().display().to_string();
     let last = format!("the controller did not start; to see its log: tail -n 50 {log}\n");
     assert!(failed.stderr.ends_with(&last), "{failed:?}");
-    assert_eq!(user.processes()?, Vec::<String>::new());
-    Ok(())
+    user.left_alone().await
 }
 
 #[tokio::test]
@@ -125,9 +122,8 @@ async fn a_controller_that_does_not_answer_is_waited_for_only_so_long() -> Resul
         .split_once("it goes on; to end it: kill ")
         .with_context(|| format!("{failed:?}"))?;
     let pid = Pid::from_raw(pid.parse()?).context("no process")?;
-    let was_there = is_there(pid);
-    end(pid);
-    assert!(was_there, "{failed:?}");
+    let goes_on = user.processes()?;
+    assert!(goes_on.iter().any(|(id, _)| *id == pid), "{goes_on:?}");
     let log = user.home.log().display().to_string();
     let expected = format!(
         "line 2\nline 3\nline 4\nline 5\nline 6\n\

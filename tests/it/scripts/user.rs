@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use bb_proto::client::Client;
 use bb_proto::home::Home;
 use bb_proto::request::Hello;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -17,8 +17,10 @@ use crate::home::CONTROLLER;
 
 /// How long a script may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(35);
+/// How long what was told to end may take.
+const ENDING_LIMIT: Duration = Duration::from_secs(5);
 
-/// A user; the controller on its home ends with it.
+/// A user; what was started for it ends with it.
 #[derive(Debug)]
 pub(super) struct User {
     /// What the user's `.bot-bottle` is.
@@ -77,7 +79,12 @@ impl User {
 
     /// Returns a script with these arguments, not started.
     pub(super) fn script(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(scripts().join(name));
+        self.script_at(&scripts().join(name), arguments)
+    }
+
+    /// Returns a script that is elsewhere, not started.
+    pub(super) fn script_at(&self, path: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(path);
         command
             .args(arguments)
             .env_clear()
@@ -109,30 +116,48 @@ impl User {
         Pid::from_raw(i32::try_from(hello.pid).ok()?)
     }
 
-    /// Returns the processes that anything in the user's folder was told of.
-    pub(super) fn processes(&self) -> Result<Vec<String>> {
+    /// Returns the processes that were started for the user, and their command lines.
+    pub(super) fn processes(&self) -> Result<Vec<(Pid, String)>> {
+        // All of them have the user's folder in their environment, and no other process has.
         let folder = self.folder.path().display().to_string();
         let mut found = Vec::new();
         for process in std::fs::read_dir("/proc")? {
-            let process = process?.path();
+            let process = process?;
+            let id = process.file_name().to_str().and_then(|id| id.parse().ok());
+            let Some(pid) = id.and_then(Pid::from_raw) else {
+                continue;
+            };
             // One that ended meanwhile, or is another user's, is none of ours.
-            let Ok(environment) = std::fs::read(process.join("environ")) else {
+            let Ok(environment) = std::fs::read(process.path().join("environ")) else {
                 continue;
             };
             if String::from_utf8_lossy(&environment).contains(&folder) {
-                let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                found.push(format!("{}: {line}", process.display()));
+                let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+                found.push((pid, String::from_utf8_lossy(&line).replace('\0', " ")));
             }
         }
         Ok(found)
+    }
+
+    /// Waits until none of them is left: a controller closes its socket before it ends.
+    pub(super) async fn left_alone(&self) -> Result<()> {
+        let waiting = async {
+            while !self.processes()?.is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        };
+        let waited = tokio::time::timeout(ENDING_LIMIT, waiting).await;
+        waited.with_context(|| format!("still there: {:?}", self.processes()))?
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        if let Some(pid) = self.controller() {
-            end(pid);
+        // A test that failed halfway leaves some.
+        for (pid, _) in self.processes().unwrap_or_default() {
+            // One that has ended meanwhile is what is wanted.
+            kill_process(pid, Signal::KILL).ok();
         }
     }
 }
@@ -174,15 +199,4 @@ pub(super) async fn ended(command: &mut Command, limit: Duration) -> Result<Ende
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
     })
-}
-
-/// Ends a process that a test has started.
-pub(super) fn end(pid: Pid) {
-    // One that has ended meanwhile is what is wanted.
-    kill_process(pid, Signal::KILL).ok();
-}
-
-/// Whether a process is there.
-pub(super) fn is_there(pid: Pid) -> bool {
-    test_kill_process(pid).is_ok()
 }
