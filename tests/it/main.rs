@@ -13,4 +13,5 @@ mod daemon;
 mod egress;
 mod home;
 mod run;
+mod scripts;
 mod socket;
