@@ -204,8 +204,9 @@ fn place(providers: &Providers, meant: &str, own: Option<&ProviderKey>) -> Place
                 .get(key)
                 .map_or_else(Vec::new, |of| of.row.wires())
         };
-        let meant = wires(meant);
-        wires(key).iter().any(|wire| meant.contains(wire))
+        // Its first dialect is a provider's own; others are there for the clients of others.
+        let own = wires(meant).first().copied();
+        own.is_some_and(|own| wires(key).contains(&own))
     };
     let provider = own
         .map(ProviderKey::as_str)
