@@ -10,6 +10,7 @@ mod cli;
 mod clients;
 mod crash;
 mod daemon;
+mod dash;
 mod egress;
 mod home;
 mod run;
