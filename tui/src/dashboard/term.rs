@@ -49,6 +49,10 @@ impl Screen {
     /// Draws the state; returns what the mouse can hit.
     pub(crate) fn draw(&mut self, state: &State) -> io::Result<Vec<Hit>> {
         let mut hits = Vec::new();
+        // Another thread has panicked and given it back: what it says is not drawn over.
+        if !OURS.load(Ordering::SeqCst) {
+            return Ok(hits);
+        }
         execute!(io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| {
             hits = view::view(state, frame.buffer_mut());
@@ -90,8 +94,9 @@ pub(crate) fn capture_mouse(on: bool) -> io::Result<()> {
 }
 
 fn take(mouse: bool) -> io::Result<()> {
-    enable_raw_mode()?;
+    // Before anything is changed: a panic in between gives it back.
     OURS.store(true, Ordering::SeqCst);
+    enable_raw_mode().inspect_err(|_| OURS.store(false, Ordering::SeqCst))?;
     let taken = execute!(
         io::stdout(),
         EnterAlternateScreen,
