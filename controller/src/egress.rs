@@ -30,7 +30,7 @@ mod request;
 mod respond;
 mod route;
 mod sending;
-mod tap;
+pub(crate) mod tap;
 mod unmetered;
 mod upstream;
 pub mod workers;

@@ -7,6 +7,7 @@ mod cli;
 pub mod daemon;
 pub mod egress;
 pub mod ledger;
+mod recorded;
 pub mod settings;
 pub mod store;
 

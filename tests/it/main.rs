@@ -13,6 +13,7 @@ mod daemon;
 mod dash;
 mod egress;
 mod home;
+mod meter;
 mod run;
 mod scripts;
 mod socket;

@@ -20,6 +20,7 @@ mod json_array;
 mod openai_chat;
 mod openai_responses;
 mod quirks;
+mod recognise;
 mod repeats;
 mod sse;
 mod standings;
@@ -29,6 +30,7 @@ mod usage_filter;
 pub use facts::Flowed;
 pub use framing::Framing;
 pub use quirks::Quirks;
+pub use recognise::recognise;
 pub use step::Step;
 pub use usage_filter::UsageChunkFilter;
 

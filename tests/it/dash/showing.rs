@@ -10,7 +10,8 @@ async fn an_empty_screen_names_the_next_command() -> Result<()> {
     let mut scene = Scene::before_the_controller().await?;
     let mut terminal = Terminal::start(&scene.place.home, USUAL)?;
     let shown = terminal.wait_for("No controller answers.").await?;
-    let is_command = |line: &str| line.trim() == "bb-controller";
+    let command = format!("bb-controller --home {}", scene.place.home.path().display());
+    let is_command = |line: &str| line.trim() == command;
     assert!(shown.lines().any(is_command), "{shown}");
     scene.start_controller()?;
     let shown = terminal.wait_for("No bottles yet.").await?;

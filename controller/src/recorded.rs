@@ -1,0 +1,151 @@
+//! `bb-controller meter`: what a recorded answer would be charged, so that a fault in metering can
+//! be told with one file.
+
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use bb_core::meter::{Quirks, recognise};
+use bb_proto::usage::{Usage, Wire};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Serialize;
+
+use crate::egress::tap::Tap;
+
+/// Print the usage that a recorded answer states
+///
+/// One JSON object; a count that the provider did not state is null. FILE is the body as it came,
+/// still encoded where --content-encoding says so.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Meter {
+    /// The host that answered, such as api.openai.com
+    #[arg(long, value_name = "HOST", default_value = "")]
+    host: String,
+    /// The path that was asked, such as /v1/responses; without it the answer itself must tell
+    #[arg(long, value_name = "PATH", default_value = "")]
+    path: String,
+    /// The answer's Content-Type
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<HeaderValue>,
+    /// The answer's Content-Encoding
+    #[arg(long, value_name = "CODING")]
+    content_encoding: Option<HeaderValue>,
+    /// The answer's status
+    #[arg(long, value_name = "STATUS", default_value = "200")]
+    status: http::StatusCode,
+    /// How many choices the request asked for
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    choices: u32,
+    /// The body; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Why a recorded answer cannot be metered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MeterError {
+    /// The file cannot be read.
+    #[error("reading {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nothing tells which dialect it speaks.
+    #[error("neither the path nor the answer tells its dialect: give --path as it was asked")]
+    Unknown,
+    /// Nobody took what was found.
+    #[error("writing what was found")]
+    Write(#[source] io::Error),
+}
+
+/// The tokens of an answer, or of a part of it that another model gave.
+#[derive(Debug, Serialize)]
+struct Counts {
+    #[serde(rename = "input_tokens")]
+    input: Option<u64>,
+    #[serde(rename = "cache_read_tokens")]
+    cache_read: Option<u64>,
+    #[serde(rename = "cache_write_tokens")]
+    cache_write: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    output: Option<u64>,
+}
+
+impl Counts {
+    fn of(usage: Usage) -> Self {
+        Self {
+            input: usage.input,
+            cache_read: usage.cache_read,
+            cache_write: usage.cache_write,
+            output: usage.output,
+        }
+    }
+}
+
+/// What another model than the answer's own used.
+#[derive(Debug, Serialize)]
+struct OtherModel {
+    model: String,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// What an answer states.
+#[derive(Debug, Serialize)]
+struct Stated {
+    wire: Wire,
+    #[serde(flatten)]
+    counts: Counts,
+    reasoning_tokens: Option<u64>,
+    complete: bool,
+    other_models: Vec<OtherModel>,
+}
+
+impl Meter {
+    /// Prints what the file states.
+    pub(crate) fn run(self) -> Result<(), MeterError> {
+        let body = read(&self.file).map_err(|source| MeterError::Read {
+            file: self.file.clone(),
+            source,
+        })?;
+        let stated = self.metered(&body)?;
+        let line =
+            serde_json::to_string(&stated).map_err(|error| MeterError::Write(error.into()))?;
+        writeln!(io::stdout().lock(), "{line}").map_err(MeterError::Write)
+    }
+
+    fn metered(self, body: &[u8]) -> Result<Stated, MeterError> {
+        let wire = recognise(&self.path, body).ok_or(MeterError::Unknown)?;
+        let quirks = Quirks::for_host(&self.host, &self.path);
+        let mut headers = HeaderMap::new();
+        headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
+        headers.extend(self.content_encoding.map(|value| (CONTENT_ENCODING, value)));
+        let mut tap = Tap::new(wire, &headers, quirks, self.choices, false);
+        tap.read(body);
+        tap.finish();
+        let known = tap.known();
+        let others = tap.other_models().iter().map(|(model, usage)| OtherModel {
+            model: model.clone(),
+            counts: Counts::of(*usage),
+        });
+        Ok(Stated {
+            wire,
+            counts: Counts::of(known.stated),
+            reasoning_tokens: known.stated.reasoning,
+            complete: known.complete && self.status.is_success(),
+            other_models: others.collect(),
+        })
+    }
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if file == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut body)?;
+    } else {
+        File::open(file)?.read_to_end(&mut body)?;
+    }
+    Ok(body)
+}
