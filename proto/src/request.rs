@@ -339,6 +339,10 @@ pub struct BudgetSet {
     /// Why, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// The same id twice gives the first answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -356,6 +360,10 @@ pub struct BudgetUnset {
     /// Why, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// The same id twice gives the first answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -375,6 +383,10 @@ pub struct BudgetRaise {
     /// Why, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// The same id twice gives the first answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

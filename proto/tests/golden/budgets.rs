@@ -2,7 +2,7 @@
 
 use bb_proto::budget::Cap;
 use bb_proto::reply::{BudgetChanged, Budgets};
-use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
 use bb_proto::units::Tokens;
 
 use crate::method;
@@ -51,6 +51,7 @@ fn changed() -> [BudgetChanged; 2] {
 #[test]
 fn setting() {
     let whole = BudgetSet {
+        expect: None,
         budget: key("bottle:web/claude/run"),
         limit: Tokens(200_000),
         cap: Cap::Soft,
@@ -60,6 +61,7 @@ fn setting() {
         dry_run: true,
     };
     let bare = BudgetSet {
+        expect: None,
         budget: key("host/all/total"),
         limit: Tokens(5_000_000),
         cap: Cap::Hard,
@@ -74,12 +76,14 @@ fn setting() {
 #[test]
 fn unsetting() {
     let whole = BudgetUnset {
+        expect: None,
         budget: key("agent:reviewer/claude/total"),
         why: Some("no longer".to_owned()),
         request_id: Some("1f".to_owned()),
         dry_run: true,
     };
     let bare = BudgetUnset {
+        expect: None,
         budget: key("host/all/total"),
         why: None,
         request_id: None,
@@ -91,6 +95,10 @@ fn unsetting() {
 #[test]
 fn raising() {
     let whole = BudgetRaise {
+        expect: Some(Expect {
+            run: None,
+            revision: Some(81),
+        }),
         budget: key("host/claude/total"),
         by: Tokens(1_000_000),
         why: Some("one more day".to_owned()),
@@ -98,6 +106,7 @@ fn raising() {
         dry_run: true,
     };
     let bare = BudgetRaise {
+        expect: None,
         budget: key("host/all/total"),
         by: Tokens(1),
         why: None,

@@ -303,6 +303,7 @@ async fn a_raise_opens_what_was_spent() -> Result<()> {
     spend(&system, &web, &MESSAGES, 1_500).await?;
     assert_refused(&MESSAGES.ask(&system, &web).await?, MESSAGES.wire, SPENT);
     let raise = |by| BudgetRaise {
+        expect: None,
         budget: launch_key(&web, "claude").expect("a key"),
         by: Tokens(by),
         why: Some("the release".to_owned()),
@@ -328,6 +329,7 @@ async fn a_budget_set_by_command_binds_at_once_and_counts_from_the_start() -> Re
     let web = system.bottle("web").await?;
     spend(&system, &web, &MESSAGES, 800).await?;
     let set = BudgetSet {
+        expect: None,
         budget: "bottle:web/claude/total".parse()?,
         limit: Tokens(700),
         cap: Cap::Hard,
@@ -341,6 +343,7 @@ async fn a_budget_set_by_command_binds_at_once_and_counts_from_the_start() -> Re
     assert_refused(&answer, MESSAGES.wire, SPENT);
     assert_eq!(answer.header("x-bot-bottle-used"), Some("800"));
     let unset = BudgetUnset {
+        expect: None,
         budget: "bottle:web/claude/total".parse()?,
         why: None,
         request_id: None,

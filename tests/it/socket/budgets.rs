@@ -219,3 +219,48 @@ async fn the_budgets_of_one_bottle_are_those_on_its_path() -> Result<()> {
     assert_eq!(word, "not_found");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_others_changed_meanwhile_is_left_as_it_is() -> Result<()> {
+    let (system, mut raw) = system_with("budget:\n  claude: 5M\n").await?;
+    let web = system
+        .bottle_with("web", &[("claude", 1_000)], |_| {})
+        .await?;
+    let seen = raw.result("budget.list", json!({})).await?["revision"].clone();
+    let own = format!("launch:{}/claude/run", web.registered.run);
+    let raise = |by: u64, expect: &Value| json!({"budget": own, "by": by, "if": expect});
+
+    let other = json!({"run": "019aa0b2-6f00-7000-8000-0000000000a1"});
+    assert_eq!(
+        code(&raw.ask("budget.raise", raise(1, &other)).await?),
+        "conflict"
+    );
+    let same = json!({"run": web.registered.run, "revision": seen});
+    let raised = raw.result("budget.raise", raise(7, &same)).await?;
+    assert_eq!(raised["budget"]["limit"], 1_007);
+
+    // Somebody else did that; who has not seen it changes nothing.
+    assert_eq!(
+        code(&raw.ask("budget.raise", raise(9, &same)).await?),
+        "conflict"
+    );
+    let set = json!({"budget": "bottle:web/claude/total", "limit": 5, "if": {"revision": seen}});
+    assert_eq!(code(&raw.ask("budget.set", set).await?), "conflict");
+    let listed = raw.result("budget.list", json!({"bottle": "web"})).await?;
+    let limits: Vec<&Value> = listed["budgets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|row| row["id"] == own.as_str())
+        .map(|row| &row["limit"])
+        .collect();
+    assert_eq!(limits, [1_007], "{listed}");
+    let now = json!({"revision": listed["revision"]});
+    let raised = raw.result("budget.raise", raise(1, &now)).await?;
+    assert_eq!(raised["budget"]["limit"], 1_008);
+    Ok(())
+}
+
+fn code(answer: &Value) -> &str {
+    answer["error"]["data"]["code"].as_str().unwrap_or_default()
+}

@@ -6,6 +6,7 @@ use bb_proto::budget::{BudgetKey, Cap, Scope};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::BottleName;
+use bb_proto::request::Expect;
 use bb_proto::time::Timestamp;
 use bb_proto::units::{TOKENS_MAX, Tokens};
 use bb_proto::view::{Raise, Source};
@@ -33,6 +34,25 @@ impl Book {
         self.bottles.take_manifests(rules.manifests.clone());
         self.rules = rules;
         self.limits_changed(now);
+    }
+
+    /// Fails with `conflict` where a budget is not any more what somebody saw.
+    pub fn expect_budget(&self, key: &BudgetKey, expect: Option<&Expect>) -> Result<(), RpcError> {
+        let Some(expect) = expect else { return Ok(()) };
+        let of_run = match &key.scope {
+            Scope::Launch(run) => Some(*run),
+            _ => None,
+        };
+        let other_run = expect.run.is_some() && expect.run != of_run;
+        let is_later = |revision| self.structure_revision() > revision;
+        if other_run || expect.revision.is_some_and(is_later) {
+            return Err(RpcError::new(
+                ErrorCode::Conflict,
+                "budgets changed since they were looked at",
+            )
+            .with_hint("look again, then repeat the order"));
+        }
+        Ok(())
     }
 
     /// Sets a budget that stands until it is unset.

@@ -47,6 +47,11 @@ impl Book {
         self.revisions.current
     }
 
+    /// Returns at which revision budgets, or who extends whom, changed last.
+    pub(super) fn structure_revision(&self) -> u64 {
+        self.revisions.structure
+    }
+
     /// Returns the number of the newest event.
     pub fn newest_event(&self) -> u64 {
         self.next_event.saturating_sub(1)

@@ -4,7 +4,7 @@ use bb_core::book::{Book, BudgetActed, Order};
 use bb_proto::budget::{BudgetKey, ProviderSelector};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::reply::{BudgetChanged, Budgets};
-use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
 use bb_proto::time::Timestamp;
 
 use super::super::Api;
@@ -52,7 +52,7 @@ impl Api {
         }
         let order = Order {
             uid,
-            why: params.why,
+            why: params.why.clone(),
             dry_run: params.dry_run,
         };
         let BudgetSet {
@@ -60,9 +60,10 @@ impl Api {
             limit,
             cap,
             ceiling,
+            expect,
             ..
         } = params;
-        self.change(budget.clone(), order, move |book, order, now| {
+        self.change(budget.clone(), expect, order, move |book, order, now| {
             book.budget_set(budget, limit, cap, ceiling, order, now)
         })
         .await
@@ -75,11 +76,11 @@ impl Api {
     ) -> Result<BudgetChanged, RpcError> {
         let order = Order {
             uid,
-            why: params.why,
+            why: params.why.clone(),
             dry_run: params.dry_run,
         };
-        let budget = params.budget;
-        self.change(budget.clone(), order, move |book, order, now| {
+        let BudgetUnset { budget, expect, .. } = params;
+        self.change(budget.clone(), expect, order, move |book, order, now| {
             book.budget_unset(&budget, order, now)
         })
         .await
@@ -92,11 +93,13 @@ impl Api {
     ) -> Result<BudgetChanged, RpcError> {
         let order = Order {
             uid,
-            why: params.why,
+            why: params.why.clone(),
             dry_run: params.dry_run,
         };
-        let BudgetRaise { budget, by, .. } = params;
-        self.change(budget.clone(), order, move |book, order, now| {
+        let BudgetRaise {
+            budget, by, expect, ..
+        } = params;
+        self.change(budget.clone(), expect, order, move |book, order, now| {
             book.budget_raise(&budget, by, order, now)
         })
         .await
@@ -105,6 +108,7 @@ impl Api {
     async fn change(
         &self,
         key: BudgetKey,
+        expect: Option<Expect>,
         order: Order,
         change: impl FnOnce(&mut Book, &Order, Timestamp) -> Result<BudgetActed, RpcError>
         + Send
@@ -114,6 +118,7 @@ impl Api {
             .parts()
             .ledger
             .act(move |book, now| {
+                book.expect_budget(&key, expect.as_ref())?;
                 let acted = change(book, &order, now)?;
                 Ok(BudgetChanged {
                     dry_run: order.dry_run,

@@ -97,6 +97,7 @@ impl Set {
             self.window,
         )?;
         let changed = open()?.call(&BudgetSet {
+            expect: None,
             budget: budget.clone(),
             limit,
             cap: if self.soft { Cap::Soft } else { Cap::Hard },
@@ -121,6 +122,7 @@ impl Unset {
     pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
         let budget = self.key.find(connection)?;
         let changed = connection.call(&BudgetUnset {
+            expect: None,
             budget: budget.clone(),
             why: self.said.why,
             request_id: None,
@@ -146,6 +148,7 @@ impl Raise {
         let budget = self.key.find(connection)?;
         let by = self.by;
         let changed = connection.call(&BudgetRaise {
+            expect: None,
             budget: budget.clone(),
             by,
             why: self.said.why,

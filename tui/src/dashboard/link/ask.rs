@@ -154,6 +154,7 @@ fn order(client: &mut Client, act: &Act) -> Result<reply::Acted, ClientError> {
 
 fn raise_request(raise: &Raise) -> BudgetRaise {
     BudgetRaise {
+        expect: None,
         budget: raise.budget.clone(),
         by: raise.by,
         why: None,
