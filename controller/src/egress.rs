@@ -18,6 +18,7 @@ mod body;
 mod client_body;
 mod cutting;
 mod document;
+mod encoded;
 mod exchange;
 mod flow;
 mod headers;

@@ -19,6 +19,7 @@ use super::Egress;
 use super::body::{RequestBody, Whole};
 use super::client_body::ClientBody;
 use super::document::{Document, Reading};
+use super::encoded::decoded;
 use super::flow::{Flow, HELD_BYTES_MAX, Hold};
 use super::headers::strip_hop_by_hop;
 use super::identify::target;
@@ -115,7 +116,9 @@ async fn prepare(
             return Err(call.refused(Reason::BadRequest));
         }
     };
-    let facts = RequestFacts::read(call.wire, &call.path, &body);
+    // What cannot be decoded is judged by what was sent.
+    let readable = decoded(&head.headers, &body, egress.limits().body_max);
+    let facts = RequestFacts::read(call.wire, &call.path, readable.as_deref().unwrap_or(&body));
     let mut asked_usage = false;
     let wants_usage = call.wire == Wire::OpenaiChat
         && facts.stream

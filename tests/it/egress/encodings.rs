@@ -9,6 +9,7 @@ use bb_tests::provider::{Provider, Script};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::Method;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::charges::{Charge, File, charges, only_call, only_charge};
 use super::raw::{NOTHING, Scene, read_bytes};
@@ -238,5 +239,56 @@ async fn an_encoded_chat_request_is_not_made_to_ask_for_usage() -> Result<()> {
         "{charge:?}"
     );
     assert_ne!(charge.usage, Usage::default());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_encoded_request_asks_for_binds_it_as_if_it_were_plain() -> Result<()> {
+    let provider = Provider::start(Script::default()).await?;
+    let system = System::start(&provider, "budget:\n  codex: 1M\n").await?;
+    let web = system.bottle("web").await?;
+    let token = format!("Bearer {}", web.token);
+    let asked = br#"{"model":"gpt-5.2","input":"hi","background":true}"#;
+    let zstd = compress_to_vec(asked.as_slice(), CompressionLevel::Fastest);
+    for (coding, body) in [
+        ("identity", asked.to_vec()),
+        ("gzip", gzip(asked)?),
+        ("zstd", zstd),
+    ] {
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-encoding", coding),
+        ];
+        let path = "/codex/v1/responses";
+        let sent = send(&system.egress, Method::POST, path, &headers, body);
+        let answer = within(sent).await??;
+        let reason = answer.header("x-bot-bottle-reason");
+        assert_eq!(
+            (answer.status.as_u16(), reason),
+            (400, Some("background")),
+            "{coding}: {answer:?}"
+        );
+    }
+    assert!(provider.calls().is_empty());
+
+    // One that may go passes as it came.
+    let long = "Rename the function and run the tests again. ".repeat(4_000);
+    let asked = format!(r#"{{"model":"gpt-5.2","input":"{long}"}}"#);
+    let body = compress_to_vec(asked.as_bytes(), CompressionLevel::Fastest);
+    assert!(body.len() < asked.len() / 10);
+    let headers = [
+        ("authorization", token.as_str()),
+        ("content-encoding", "zstd"),
+    ];
+    let sent = send(
+        &system.egress,
+        Method::POST,
+        "/codex/v1/responses",
+        &headers,
+        body.clone(),
+    );
+    assert_eq!(within(sent).await??.status, 200);
+    let call = only_call(&provider);
+    assert_eq!(call.request.body, body);
     Ok(())
 }
