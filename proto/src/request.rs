@@ -8,13 +8,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::budget::{BudgetKey, Cap, ProviderSelector};
+use crate::budget::ProviderSelector;
 use crate::error::{ErrorCode, RpcError};
 use crate::ids::{AgentName, BottleName, ProviderKey, RunId};
 use crate::process::Process;
 use crate::reply;
 use crate::time::Timestamp;
 use crate::units::Tokens;
+
+mod budget;
+
+pub use budget::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
 
 /// A method's parameters, which name the method and its reply.
 pub trait Method: Serialize + DeserializeOwned {
@@ -311,88 +315,6 @@ pub struct BottleEnded {
     pub run: RunId,
     /// Its exit code, 128 and the signal's number where a signal ended it.
     pub exit_code: i32,
-}
-
-/// Parameters of `budget.list`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetList {
-    /// Only those on this bottle's path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bottle: Option<BottleName>,
-}
-
-/// Parameters of `budget.set`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetSet {
-    /// Which budget.
-    pub budget: BudgetKey,
-    /// How many tokens; at least one.
-    pub limit: Tokens,
-    /// Whether it blocks.
-    #[serde(default)]
-    pub cap: Cap,
-    /// Whether it binds from above, whatever governs.
-    #[serde(default)]
-    pub ceiling: bool,
-    /// Why, for the audit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
-    /// raised after a revision.
-    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
-    pub expect: Option<Expect>,
-    /// The same id twice gives the first answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// Only says what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// Parameters of `budget.unset`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetUnset {
-    /// Which budget.
-    pub budget: BudgetKey,
-    /// Why, for the audit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
-    /// raised after a revision.
-    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
-    pub expect: Option<Expect>,
-    /// The same id twice gives the first answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// Only says what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// Parameters of `budget.raise`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetRaise {
-    /// Which budget.
-    pub budget: BudgetKey,
-    /// By how many tokens; at least one.
-    pub by: Tokens,
-    /// Why, for the audit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
-    /// raised after a revision.
-    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
-    pub expect: Option<Expect>,
-    /// The same id twice gives the first answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// Only says what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
 }
 
 /// By what usage is summed.

@@ -116,7 +116,7 @@ impl Book {
         if let Some((what, _)) = changes.iter().find(|(_, changes)| *changes) {
             return Err(RpcError::new(
                 ErrorCode::WrongState,
-                format!("{} is running with other {what}", running.name),
+                format!("{} does not run with that {what}", running.name),
             )
             .with_hint(format!(
                 "a new token changes nothing else; end it first: bb-ctl stop {}",

@@ -1,0 +1,90 @@
+//! Parameters of what is asked of budgets.
+
+use serde::{Deserialize, Serialize};
+
+use super::Expect;
+use crate::budget::{BudgetKey, Cap};
+use crate::ids::BottleName;
+use crate::units::Tokens;
+
+/// Parameters of `budget.list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetList {
+    /// Only those on this bottle's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bottle: Option<BottleName>,
+}
+
+/// Parameters of `budget.set`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSet {
+    /// Which budget.
+    pub budget: BudgetKey,
+    /// How many tokens; at least one.
+    pub limit: Tokens,
+    /// Whether it blocks.
+    #[serde(default)]
+    pub cap: Cap,
+    /// Whether it binds from above, whatever governs.
+    #[serde(default)]
+    pub ceiling: bool,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The same id twice gives the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Parameters of `budget.unset`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetUnset {
+    /// Which budget.
+    pub budget: BudgetKey,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The same id twice gives the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Parameters of `budget.raise`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetRaise {
+    /// Which budget.
+    pub budget: BudgetKey,
+    /// By how many tokens; at least one.
+    pub by: Tokens,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The same id twice gives the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
