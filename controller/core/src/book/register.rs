@@ -95,28 +95,28 @@ impl Book {
     ) -> Result<Bottle, RpcError> {
         let changes = [
             (
-                "agent",
+                "that agent",
                 asked.agent.is_some() && asked.agent != running.agent,
             ),
             (
-                "parents",
+                "those parents",
                 asked
                     .parents
                     .is_some_and(|parents| parents != running.parents),
             ),
             (
-                "provider",
+                "that provider",
                 asked.provider.is_some() && asked.provider != running.provider,
             ),
             (
-                "budgets",
+                "those budgets",
                 !asked.budgets.is_empty() && asked.budgets != running.budgets,
             ),
         ];
         if let Some((what, _)) = changes.iter().find(|(_, changes)| *changes) {
             return Err(RpcError::new(
                 ErrorCode::WrongState,
-                format!("{} does not run with that {what}", running.name),
+                format!("{} does not run with {what}", running.name),
             )
             .with_hint(format!(
                 "a new token changes nothing else; end it first: bb-ctl stop {}",
