@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use bb_core::meter::{Quirks, recognise};
+use bb_core::meter::recognise;
+use bb_core::provider::quirks_at;
 use bb_proto::usage::{Usage, Wire};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
@@ -118,7 +119,7 @@ impl Meter {
 
     fn metered(self, body: &[u8]) -> Result<Stated, MeterError> {
         let wire = recognise(&self.path, body).ok_or(MeterError::Unknown)?;
-        let quirks = Quirks::for_host(&self.host, &self.path);
+        let quirks = quirks_at(&self.host);
         let mut headers = HeaderMap::new();
         headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
         headers.extend(self.content_encoding.map(|value| (CONTENT_ENCODING, value)));

@@ -10,6 +10,8 @@ pub enum Wire {
     AnthropicMessages,
     /// OpenAI Chat Completions: `POST /v1/chat/completions`.
     OpenaiChat,
+    /// OpenAI embeddings: `POST /v1/embeddings`.
+    OpenaiEmbeddings,
     /// OpenAI Responses: `POST /v1/responses`.
     OpenaiResponses,
     /// Gemini: `POST /v1beta/models/MODEL:generateContent` and `:streamGenerateContent`.
@@ -22,6 +24,7 @@ impl Wire {
         match self {
             Self::AnthropicMessages => "anthropic_messages",
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiEmbeddings => "openai_embeddings",
             Self::OpenaiResponses => "openai_responses",
             Self::Gemini => "gemini",
         }

@@ -95,7 +95,7 @@ impl Client {
     pub fn host(self) -> &'static str {
         match self.wire() {
             Wire::AnthropicMessages => "api.anthropic.com",
-            Wire::OpenaiChat | Wire::OpenaiResponses => "api.openai.com",
+            Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => "api.openai.com",
             Wire::Gemini => "generativelanguage.googleapis.com",
         }
     }
@@ -281,7 +281,7 @@ impl Prompt {
             Way::BaseUrl(url) => {
                 let base = match self.client.wire() {
                     Wire::AnthropicMessages => ("ANTHROPIC_BASE_URL", url.clone()),
-                    Wire::OpenaiChat | Wire::OpenaiResponses => {
+                    Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => {
                         ("OPENAI_BASE_URL", format!("{url}/v1"))
                     }
                     Wire::Gemini => ("GOOGLE_GEMINI_BASE_URL", url.clone()),

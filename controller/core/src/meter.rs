@@ -81,7 +81,7 @@ impl Meter {
     pub fn new(wire: Wire, framing: Option<Framing>, quirks: Quirks, choices: u32) -> Self {
         let (reader, root) = match wire {
             Wire::AnthropicMessages => (Reader::Anthropic(Anthropic::default()), Anthropic::root()),
-            Wire::OpenaiChat => (
+            Wire::OpenaiChat | Wire::OpenaiEmbeddings => (
                 Reader::OpenaiChat(OpenaiChat::new(quirks, choices)),
                 OpenaiChat::root(),
             ),

@@ -12,7 +12,9 @@ use std::borrow::Cow;
 use bb_proto::ids::ProviderKey;
 use bb_proto::usage::Wire;
 
-pub use known::{known, routes_of};
+use crate::meter::Quirks;
+
+pub use known::{known, quirks_at};
 
 /// One provider: where it is, how its credential is sent, and what its paths mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct ProviderRow {
     pub include_usage: bool,
     /// The version segments that may begin a path; the first is put in where a path has none.
     pub versions: Vec<Cow<'static, str>>,
+    /// What its numbers do not tell of themselves.
+    pub quirks: Quirks,
     /// The paths that are known, in the order they are tried.
     pub routes: Vec<Route>,
 }

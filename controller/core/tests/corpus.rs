@@ -15,7 +15,8 @@
 
 use std::path::Path;
 
-use bb_core::meter::{Framing, Meter, Quirks};
+use bb_core::meter::{Framing, Meter};
+use bb_core::provider::quirks_at;
 use bb_proto::usage::{Usage, Wire};
 use serde_json::{Value, json};
 
@@ -53,10 +54,7 @@ fn wire_of(case: &Value) -> Option<Wire> {
     if is_frames || case.get("content_encoding").is_some() {
         return None;
     }
-    match case["wire"].as_str()? {
-        "openai_embeddings" => Some(Wire::OpenaiChat),
-        name => serde_json::from_value(json!(name)).ok(),
-    }
+    serde_json::from_value(case["wire"].clone()).ok()
 }
 
 fn check(case: &Value, wire: Wire, body: &[u8]) -> Result<(), String> {
@@ -102,7 +100,7 @@ fn accepted(case: &Value) -> Vec<Value> {
 fn metered(case: &Value, wire: Wire, body: &[u8], cuts: &[usize]) -> Value {
     let text = |key: &str| case[key].as_str().unwrap_or_default();
     let framing = Framing::from_content_type(case["content_type"].as_str());
-    let quirks = Quirks::for_host(text("host"), text("path"));
+    let quirks = quirks_at(text("host"));
     let choices = case["request"]["n"].as_u64().unwrap_or(1);
     let mut meter = Meter::new(wire, framing, quirks, u32::try_from(choices).unwrap());
     let mut from = 0;

@@ -178,7 +178,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     let limits = egress.limits();
     let provider = call.provider()?;
     let upstream = provider.upstream(&call.path).clone();
-    let (wire, quirks, choices) = (call.wire, provider.quirks(&call.path), facts.choices);
+    let (wire, quirks, choices) = (call.wire, provider.row.quirks, facts.choices);
     let is_array = wire == Wire::Gemini && facts.stream;
     let parts = Parts {
         call: CallInFlight {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bb_core::meter::Quirks;
 use bb_core::provider::{CredentialHeader, ProviderRow, RouteKind, Upstream, route};
 use bb_proto::ids::ProviderKey;
 
@@ -47,11 +46,6 @@ impl Provider {
     /// Returns in which header the real credential is sent.
     pub fn credential_header(&self) -> CredentialHeader {
         self.row.credential
-    }
-
-    /// Returns the exceptions of the provider at the upstream of a path.
-    pub fn quirks(&self, path: &str) -> Quirks {
-        Quirks::for_host(&self.upstream(path).host, path)
     }
 }
 

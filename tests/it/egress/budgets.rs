@@ -49,7 +49,7 @@ fn refusal(wire: Wire, sentence: &str) -> Value {
             "type": "error",
             "error": {"type": "billing_error", "message": sentence},
         }),
-        Wire::OpenaiChat | Wire::OpenaiResponses => json!({"error": {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => json!({"error": {
             "message": sentence,
             "type": "invalid_request_error",
             "param": null,

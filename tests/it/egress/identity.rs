@@ -179,7 +179,7 @@ fn error_of(wire: Wire, sentence: &str) -> Value {
             "type": "error",
             "error": {"type": "authentication_error", "message": sentence},
         }),
-        Wire::OpenaiChat | Wire::OpenaiResponses => json!({"error": {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => json!({"error": {
             "message": sentence,
             "type": "invalid_request_error",
             "param": null,

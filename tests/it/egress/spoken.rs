@@ -62,7 +62,7 @@ pub(super) fn read(way: &Way, body: &str) -> Spoken {
     let read: fn(&mut Spoken, Option<&str>, &Value, usize) = match way.wire {
         Wire::AnthropicMessages => messages,
         Wire::OpenaiResponses => responses,
-        Wire::OpenaiChat => chat,
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => chat,
         Wire::Gemini => gemini,
     };
     let documents = match way.form {

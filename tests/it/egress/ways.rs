@@ -134,7 +134,9 @@ impl Way {
     pub(super) fn key_header(&self, key: &str) -> (&'static str, String) {
         match self.wire {
             Wire::AnthropicMessages => ("x-api-key", key.to_owned()),
-            Wire::OpenaiChat | Wire::OpenaiResponses => ("authorization", format!("Bearer {key}")),
+            Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => {
+                ("authorization", format!("Bearer {key}"))
+            }
             Wire::Gemini => ("x-goog-api-key", key.to_owned()),
         }
     }

@@ -73,7 +73,7 @@ pub(super) struct Rendered {
 pub(super) fn render(plan: &Plan, error_after: usize) -> Rendered {
     let (events, error) = match plan.wire {
         Wire::AnthropicMessages => (anthropic::events(plan), anthropic::error_event()),
-        Wire::OpenaiChat => (chat::events(plan), chat::error_event()),
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => (chat::events(plan), chat::error_event()),
         Wire::OpenaiResponses => (
             responses::events(plan),
             responses::error_event(plan, error_after),
@@ -99,7 +99,7 @@ pub(super) fn error_body(wire: Wire, status: u16, message: &str) -> String {
             let kind = quoted(anthropic::error_type(status));
             format!(r#"{{"type":"error","error":{{"type":{kind},"message":{message}}}}}"#)
         }
-        Wire::OpenaiChat | Wire::OpenaiResponses => {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => {
             let kind = quoted(responses::error_type(status));
             format!(r#"{{"error":{{"message":{message},"type":{kind},"param":null,"code":null}}}}"#)
         }
@@ -114,7 +114,7 @@ pub(super) fn error_body(wire: Wire, status: u16, message: &str) -> String {
 pub(super) fn count_body(wire: Wire, tokens: u64) -> String {
     match wire {
         Wire::AnthropicMessages => format!(r#"{{"input_tokens":{tokens}}}"#),
-        Wire::OpenaiChat | Wire::OpenaiResponses => {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => {
             format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#)
         }
         Wire::Gemini => format!(
@@ -129,7 +129,7 @@ pub(super) fn models_body(wire: Wire) -> &'static str {
         Wire::AnthropicMessages => {
             r#"{"data":[{"type":"model","id":"claude-opus-4-8","display_name":"Claude Opus 4.8","created_at":"2026-05-01T00:00:00Z"}],"has_more":false,"first_id":"claude-opus-4-8","last_id":"claude-opus-4-8"}"#
         }
-        Wire::OpenaiChat | Wire::OpenaiResponses => {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => {
             r#"{"object":"list","data":[{"id":"gpt-5","object":"model","created":1754425777,"owned_by":"system"}]}"#
         }
         Wire::Gemini => {

@@ -1,4 +1,4 @@
-//! Providers that bend the rules of the dialect they copy, as data.
+//! Owns how a provider may bend the rules of the dialect it copies; which one does stands in its row.
 
 /// What a provider does differently from its dialect.
 ///
@@ -11,43 +11,10 @@ pub struct Quirks {
     pub hidden_thinking_in_total: bool,
 }
 
-struct Row {
-    host: &'static str,
-    /// What the path holds.
-    path: &'static str,
-    quirks: Quirks,
-}
-
-const NONE: Quirks = Quirks {
-    reasoning_on_top: false,
-    hidden_thinking_in_total: false,
-};
-
-const ROWS: &[Row] = &[
-    Row {
-        host: "ai-gateway.vercel.sh",
-        path: "/chat/completions",
-        quirks: Quirks {
-            reasoning_on_top: true,
-            ..NONE
-        },
-    },
-    Row {
-        host: "generativelanguage.googleapis.com",
-        path: "/openai/",
-        quirks: Quirks {
-            hidden_thinking_in_total: true,
-            ..NONE
-        },
-    },
-];
-
 impl Quirks {
-    /// Returns the quirks known of the provider at this host and path.
-    pub fn for_host(host: &str, path: &str) -> Self {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        ROWS.iter()
-            .find(|row| name.eq_ignore_ascii_case(row.host) && path.contains(row.path))
-            .map_or(NONE, |row| row.quirks)
-    }
+    /// A provider that follows its dialect.
+    pub const NONE: Self = Self {
+        reasoning_on_top: false,
+        hidden_thinking_in_total: false,
+    };
 }

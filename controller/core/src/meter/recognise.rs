@@ -21,13 +21,10 @@ fn by_path(path: &str) -> Option<Wire> {
         Some(Wire::AnthropicMessages)
     } else if ends(&[":generateContent", ":streamGenerateContent"]) {
         Some(Wire::Gemini)
-    } else if ends(&[
-        "/chat/completions",
-        "/completions",
-        "/embeddings",
-        "/v1/chat",
-    ]) {
+    } else if ends(&["/chat/completions", "/completions", "/v1/chat"]) {
         Some(Wire::OpenaiChat)
+    } else if ends(&["/embeddings"]) {
+        Some(Wire::OpenaiEmbeddings)
     } else if ends(&["/responses", "/responses/compact"]) || path.contains("/responses/resp_") {
         Some(Wire::OpenaiResponses)
     } else {
@@ -56,8 +53,10 @@ fn by_content(beginning: &[u8]) -> Option<Wire> {
         Some(Wire::AnthropicMessages)
     } else if says(&[r#""object":"response""#, r#""type":"response."#]) {
         Some(Wire::OpenaiResponses)
-    } else if says(&[r#""object":"chat.completion"#, r#""object":"list""#]) {
+    } else if says(&[r#""object":"chat.completion"#]) {
         Some(Wire::OpenaiChat)
+    } else if says(&[r#""object":"list""#]) {
+        Some(Wire::OpenaiEmbeddings)
     } else if says(&[r#""candidates":["#, r#""usageMetadata":{"#]) {
         Some(Wire::Gemini)
     } else {
@@ -82,7 +81,7 @@ mod tests {
                 Wire::Gemini,
             ),
             ("//openai/deployments/d/chat/completions", Wire::OpenaiChat),
-            ("/v1/embeddings/", Wire::OpenaiChat),
+            ("/v1/embeddings/", Wire::OpenaiEmbeddings),
             ("/backend-api/codex/responses", Wire::OpenaiResponses),
             ("/v1/responses/resp_06a5", Wire::OpenaiResponses),
         ] {

@@ -78,7 +78,7 @@ fn short_stream(wire: Wire) -> Vec<String> {
             ),
             event("message_stop", r#"{"type":"message_stop"}"#),
         ],
-        Wire::OpenaiChat => vec![
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => vec![
             ": hello\n\n".to_owned(),
             data(
                 r#"{"id":"chatcmpl-1","model":"gpt-x","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
@@ -124,7 +124,7 @@ fn short_usage(wire: Wire) -> Usage {
     let usage = usage(11, 5, 3, 42);
     match wire {
         Wire::AnthropicMessages | Wire::OpenaiResponses => usage,
-        Wire::OpenaiChat => Usage {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => Usage {
             reasoning: Some(0),
             ..usage
         },

@@ -1,158 +1,30 @@
 //! Owns the rows of the providers that are known without settings.
 
+mod rules;
+
 use std::borrow::Cow;
 
 use bb_proto::ids::ProviderKey;
-use bb_proto::usage::Wire;
 
-use super::RouteKind::{Call, Refused, Unmetered};
-use super::{
-    Alternate, CredentialHeader, ProviderRow, Route, RouteKind, RouteRefusal, Scheme, Upstream,
+use super::{Alternate, CredentialHeader, ProviderRow, Route, Scheme, Upstream};
+use crate::meter::Quirks;
+use rules::{
+    ANTHROPIC, BATCH_AND_REALTIME, CHATGPT_BACKEND, CLAUDE_ACCOUNT, DEEPSEEK_AS_ANTHROPIC, FILES,
+    GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, MODELS, OPENAI_CHAT, OPENAI_EMBEDDINGS,
+    OPENAI_RESPONSES, Rule, VERTEX,
 };
 
-type Rule = (&'static str, &'static str, RouteKind);
+/// Its chat endpoint shows the tokens of thinking in no count but the total.
+const HIDDEN_THINKING: Quirks = Quirks {
+    hidden_thinking_in_total: true,
+    ..Quirks::NONE
+};
 
-const ANTHROPIC: &[Rule] = &[
-    ("POST", "/{v}/messages", Call(Wire::AnthropicMessages)),
-    ("POST", "/{v}/messages/count_tokens", Unmetered),
-    ("*", "/{v}/messages/batches", Refused(RouteRefusal::Batch)),
-    (
-        "*",
-        "/{v}/messages/batches/{rest}",
-        Refused(RouteRefusal::Batch),
-    ),
-];
-
-const OPENAI_CHAT: &[Rule] = &[("POST", "/{v}/chat/completions", Call(Wire::OpenaiChat))];
-
-const OPENAI_RESPONSES: &[Rule] = &[
-    ("POST", "/{v}/responses", Call(Wire::OpenaiResponses)),
-    ("POST", "/{v}/responses/input_tokens", Unmetered),
-    (
-        "POST",
-        "/{v}/responses/compact",
-        Call(Wire::OpenaiResponses),
-    ),
-    ("POST", "/{v}/responses/{id}/cancel", Unmetered),
-    ("GET", "/{v}/responses/{id}", Unmetered),
-    ("GET", "/{v}/responses/{id}/input_items", Unmetered),
-    ("DELETE", "/{v}/responses/{id}", Unmetered),
-    ("GET", "/{v}/responses", Refused(RouteRefusal::WebSocket)),
-];
-
-const GEMINI: &[Rule] = &[
-    (
-        "POST",
-        "/{v}/models/{id}:streamGenerateContent",
-        Call(Wire::Gemini),
-    ),
-    (
-        "POST",
-        "/{v}/models/{id}:generateContent",
-        Call(Wire::Gemini),
-    ),
-    (
-        "POST",
-        "/{v}/tunedModels/{id}:streamGenerateContent",
-        Call(Wire::Gemini),
-    ),
-    (
-        "POST",
-        "/{v}/tunedModels/{id}:generateContent",
-        Call(Wire::Gemini),
-    ),
-    ("POST", "/{v}/models/{id}:countTokens", Unmetered),
-    (
-        "POST",
-        "/{v}/models/{id}:batchGenerateContent",
-        Refused(RouteRefusal::Batch),
-    ),
-    ("*", "/{v}/batches", Refused(RouteRefusal::Batch)),
-    ("*", "/{v}/batches/{rest}", Refused(RouteRefusal::Batch)),
-    ("*", "/ws/{rest}", Refused(RouteRefusal::Realtime)),
-    ("*", "/upload/{rest}", Refused(RouteRefusal::Files)),
-];
-
-// A GET of a model with a verb is no list: Google lets a header override the method.
-const GEMINI_MODELS: &[Rule] = &[
-    ("GET", "/{v}/models", Unmetered),
-    ("GET", "/{v}/models/{name}", Unmetered),
-];
-
-const GEMINI_AS_OPENAI: &[Rule] = &[
-    (
-        "POST",
-        "/{v}/openai/chat/completions",
-        Call(Wire::OpenaiChat),
-    ),
-    ("GET", "/{v}/openai/models", Unmetered),
-    ("GET", "/{v}/openai/models/{name}", Unmetered),
-];
-
-const MODELS: &[Rule] = &[
-    ("GET", "/{v}/models", Unmetered),
-    ("GET", "/{v}/models/{rest}", Unmetered),
-];
-
-const FILES: &[Rule] = &[
-    ("*", "/{v}/files", Refused(RouteRefusal::Files)),
-    ("*", "/{v}/files/{rest}", Refused(RouteRefusal::Files)),
-    ("*", "/{v}/uploads", Refused(RouteRefusal::Files)),
-    ("*", "/{v}/uploads/{rest}", Refused(RouteRefusal::Files)),
-];
-
-const BATCH_AND_REALTIME: &[Rule] = &[
-    ("*", "/{v}/batches", Refused(RouteRefusal::Batch)),
-    ("*", "/{v}/batches/{rest}", Refused(RouteRefusal::Batch)),
-    ("*", "/{v}/batch/{rest}", Refused(RouteRefusal::Batch)),
-    ("*", "/{v}/realtime", Refused(RouteRefusal::Realtime)),
-    ("*", "/{v}/realtime/{rest}", Refused(RouteRefusal::Realtime)),
-];
-
-// What Claude Code asks of its own login besides model calls; none of it spends tokens.
-const CLAUDE_ACCOUNT: &[Rule] = &[
-    ("GET", "/api/claude_cli/bootstrap", Unmetered),
-    ("GET", "/api/claude_code/settings", Unmetered),
-    ("GET", "/api/claude_code/policy_limits", Unmetered),
-    ("GET", "/api/oauth/profile", Unmetered),
-    ("GET", "/api/oauth/usage", Unmetered),
-    ("GET", "/api/oauth/claude_cli/{id}", Unmetered),
-];
-
-// Codex with a ChatGPT login; without an answer to accounts/check it makes no call at all.
-const CHATGPT_BACKEND: &[Rule] = &[
-    (
-        "POST",
-        "/backend-api/codex/responses",
-        Call(Wire::OpenaiResponses),
-    ),
-    (
-        "POST",
-        "/backend-api/codex/responses/compact",
-        Call(Wire::OpenaiResponses),
-    ),
-    (
-        "GET",
-        "/backend-api/codex/responses",
-        Refused(RouteRefusal::WebSocket),
-    ),
-    ("GET", "/backend-api/codex/models", Unmetered),
-    (
-        "POST",
-        "/backend-api/codex/analytics-events/events",
-        Unmetered,
-    ),
-    ("GET", "/backend-api/wham/accounts/check", Unmetered),
-    ("GET", "/backend-api/wham/settings/user", Unmetered),
-    ("GET", "/backend-api/wham/usage", Unmetered),
-    ("GET", "/backend-api/ps/plugins/{rest}", Unmetered),
-];
-
-const DEEPSEEK_AS_ANTHROPIC: &[Rule] = &[(
-    "POST",
-    "/anthropic/v1/messages",
-    Call(Wire::AnthropicMessages),
-)];
+/// It bills reasoning beside `completion_tokens` and leaves it out of its own total.
+const REASONING_ON_TOP: Quirks = Quirks {
+    reasoning_on_top: true,
+    ..Quirks::NONE
+};
 
 /// A provider as it is written here.
 struct Known {
@@ -161,6 +33,7 @@ struct Known {
     prefix: &'static str,
     credential: CredentialHeader,
     include_usage: bool,
+    quirks: Quirks,
     versions: &'static [&'static str],
     rules: &'static [&'static [Rule]],
     alternate: Option<(&'static str, &'static str)>,
@@ -173,6 +46,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::XApiKey,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             ANTHROPIC,
@@ -190,10 +64,12 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             OPENAI_RESPONSES,
             OPENAI_CHAT,
+            OPENAI_EMBEDDINGS,
             MODELS,
             FILES,
             BATCH_AND_REALTIME,
@@ -207,6 +83,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::XGoogApiKey,
         include_usage: true,
+        quirks: HIDDEN_THINKING,
         versions: &["v1beta", "v1", "v1alpha"],
         rules: &[GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, FILES],
         alternate: None,
@@ -217,10 +94,12 @@ const PROVIDERS: &[Known] = &[
         prefix: "/api",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             OPENAI_CHAT,
             OPENAI_RESPONSES,
+            OPENAI_EMBEDDINGS,
             ANTHROPIC,
             MODELS,
             FILES,
@@ -234,6 +113,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             OPENAI_CHAT,
@@ -251,6 +131,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             OPENAI_CHAT,
@@ -268,8 +149,15 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         // It refuses a field that it does not know, and states usage in every stream anyway.
         include_usage: false,
+        quirks: Quirks::NONE,
         versions: &["v1"],
-        rules: &[OPENAI_CHAT, MODELS, FILES, BATCH_AND_REALTIME],
+        rules: &[
+            OPENAI_CHAT,
+            OPENAI_EMBEDDINGS,
+            MODELS,
+            FILES,
+            BATCH_AND_REALTIME,
+        ],
         alternate: None,
     },
     Known {
@@ -278,6 +166,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "/openai",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
             OPENAI_CHAT,
@@ -288,6 +177,65 @@ const PROVIDERS: &[Known] = &[
         ],
         alternate: None,
     },
+    Known {
+        key: "vercel",
+        host: "ai-gateway.vercel.sh",
+        prefix: "",
+        credential: CredentialHeader::Bearer,
+        include_usage: true,
+        quirks: REASONING_ON_TOP,
+        versions: &["v1"],
+        rules: &[
+            OPENAI_CHAT,
+            OPENAI_RESPONSES,
+            OPENAI_EMBEDDINGS,
+            ANTHROPIC,
+            MODELS,
+            FILES,
+            BATCH_AND_REALTIME,
+        ],
+        alternate: None,
+    },
+    // A region's host is told by `upstream`.
+    Known {
+        key: "vertex",
+        host: "aiplatform.googleapis.com",
+        prefix: "",
+        credential: CredentialHeader::Bearer,
+        include_usage: true,
+        quirks: HIDDEN_THINKING,
+        versions: &["v1", "v1beta1"],
+        rules: &[VERTEX],
+        alternate: None,
+    },
+    Known {
+        key: "together",
+        host: "api.together.xyz",
+        prefix: "",
+        credential: CredentialHeader::Bearer,
+        include_usage: true,
+        quirks: Quirks::NONE,
+        versions: &["v1"],
+        rules: &[
+            OPENAI_CHAT,
+            OPENAI_EMBEDDINGS,
+            MODELS,
+            FILES,
+            BATCH_AND_REALTIME,
+        ],
+        alternate: None,
+    },
+    Known {
+        key: "cerebras",
+        host: "api.cerebras.ai",
+        prefix: "",
+        credential: CredentialHeader::Bearer,
+        include_usage: true,
+        quirks: Quirks::NONE,
+        versions: &["v1"],
+        rules: &[OPENAI_CHAT, MODELS, FILES, BATCH_AND_REALTIME],
+        alternate: None,
+    },
 ];
 
 /// Returns the rows of every provider that is known without settings.
@@ -295,15 +243,20 @@ pub fn known() -> Vec<ProviderRow> {
     PROVIDERS.iter().filter_map(row).collect()
 }
 
-/// Returns the routes of a dialect, for the row of a provider that only settings know.
-pub fn routes_of(wire: Wire) -> Vec<Route> {
-    let rules: &[&[Rule]] = match wire {
-        Wire::AnthropicMessages => &[ANTHROPIC, MODELS, FILES],
-        Wire::OpenaiChat => &[OPENAI_CHAT, MODELS, FILES, BATCH_AND_REALTIME],
-        Wire::OpenaiResponses => &[OPENAI_RESPONSES, MODELS, FILES, BATCH_AND_REALTIME],
-        Wire::Gemini => &[GEMINI, GEMINI_MODELS, FILES],
+/// Returns what the numbers of the known provider at a host do not tell of themselves.
+///
+/// The host may have a port, and be a region's or a customer's name before the provider's own.
+pub fn quirks_at(host: &str) -> Quirks {
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let host = host.to_ascii_lowercase();
+    let is_of = |known: &&Known| {
+        host.strip_suffix(known.host)
+            .is_some_and(|before| before.is_empty() || before.ends_with(['-', '.']))
     };
-    routes(rules)
+    PROVIDERS
+        .iter()
+        .find(is_of)
+        .map_or(Quirks::NONE, |known| known.quirks)
 }
 
 fn row(known: &Known) -> Option<ProviderRow> {
@@ -320,6 +273,7 @@ fn row(known: &Known) -> Option<ProviderRow> {
             .collect(),
         credential: known.credential,
         include_usage: known.include_usage,
+        quirks: known.quirks,
         versions: known.versions.iter().copied().map(Cow::Borrowed).collect(),
         routes: routes(known.rules),
     })

@@ -43,7 +43,11 @@ fn every_known_provider_has_a_row_of_its_own_with_a_call_to_make() {
             "xai",
             "deepseek",
             "mistral",
-            "groq"
+            "groq",
+            "vercel",
+            "vertex",
+            "together",
+            "cerebras"
         ]
     );
     for row in &rows {
@@ -114,7 +118,6 @@ fn the_paths_of_codex_are_told_apart() {
             ("GET", "/v1/realtime?model=gpt-realtime", REALTIME),
             ("POST", "/v1/realtime/client_secrets", REALTIME),
             ("GET", "/v1/files/file-1/content", FILES),
-            ("POST", "/v1/embeddings", None),
             ("POST", "/backend-api/codex/responses", RESPONSES),
             ("GET", "/backend-api/codex/responses", WEBSOCKET),
             (
@@ -420,31 +423,70 @@ fn a_credential_is_written_and_read_in_its_headers_form() {
 }
 
 #[test]
-fn a_provider_that_only_settings_know_is_made_from_its_wires() {
-    let row = ProviderRow {
-        key: ProviderKey::new("local").unwrap(),
-        upstream: Upstream::parse("http://127.0.0.1:11434").unwrap(),
-        alternates: Vec::new(),
-        credential: CredentialHeader::Bearer,
-        include_usage: true,
-        versions: vec!["v1".into()],
-        routes: routes_of(Wire::OpenaiChat),
-    };
-    assert_eq!(route(&row, "POST", "/v1/chat/completions"), CHAT);
-    assert_eq!(route(&row, "POST", "/v1/messages"), None);
-    assert_eq!(row.wires(), [Wire::OpenaiChat]);
-    for wire in [
-        Wire::AnthropicMessages,
-        Wire::OpenaiChat,
-        Wire::OpenaiResponses,
-        Wire::Gemini,
-    ] {
-        assert_eq!(
-            routes_of(wire).iter().find_map(|route| match route.kind {
-                Call(wire) => Some(wire),
-                _ => None,
-            }),
-            Some(wire)
-        );
-    }
+fn the_paths_of_googles_cloud_are_told_apart() {
+    let anthropic = "/v1/projects/p/locations/us-east5/publishers/anthropic/models";
+    let google = "/v1beta1/projects/p/locations/global/publishers/google/models";
+    check(
+        "vertex",
+        &[
+            (
+                "POST",
+                &format!("{anthropic}/claude-3@20250219:rawPredict"),
+                MESSAGES,
+            ),
+            (
+                "POST",
+                &format!("{anthropic}/claude-3@20250219:streamRawPredict"),
+                MESSAGES,
+            ),
+            (
+                "POST",
+                &format!("{anthropic}/count-tokens:rawPredict"),
+                Some(Unmetered),
+            ),
+            (
+                "POST",
+                &format!("{google}/gemini-2.5-pro:generateContent"),
+                GEMINI,
+            ),
+            (
+                "POST",
+                &format!("{google}/gemini-2.5-pro:streamGenerateContent?alt=sse"),
+                GEMINI,
+            ),
+            (
+                "POST",
+                &format!("{google}/gemini-2.5-pro:countTokens"),
+                Some(Unmetered),
+            ),
+            ("POST", &format!("{google}/gemini-2.5-pro:predict"), None),
+            (
+                "POST",
+                "/v1/projects/p/locations/global/endpoints/openapi/chat/completions",
+                CHAT,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn embeddings_are_calls_of_their_own_dialect() {
+    let embeddings = Some(Call(Wire::OpenaiEmbeddings));
+    check("codex", &[("POST", "/v1/embeddings", embeddings)]);
+    check(
+        "gemini",
+        &[("POST", "/v1beta/openai/embeddings", embeddings)],
+    );
+}
+
+#[test]
+fn the_exceptions_of_a_provider_stand_in_its_row() {
+    let on_top = |host| quirks_at(host).reasoning_on_top;
+    let hidden = |host| quirks_at(host).hidden_thinking_in_total;
+    assert!(on_top("ai-gateway.vercel.sh"));
+    assert!(hidden("GENERATIVELANGUAGE.googleapis.com:443"));
+    assert!(hidden("us-east5-aiplatform.googleapis.com"));
+    assert!(!hidden("notaiplatform.googleapis.com.example"));
+    assert_eq!(quirks_at("api.x.ai"), Quirks::NONE);
+    assert_eq!(quirks_at(""), Quirks::NONE);
 }

@@ -34,7 +34,7 @@ pub fn body(wire: Option<Wire>, reason: Reason) -> Vec<u8> {
                 message,
             },
         ),
-        Some(Wire::OpenaiChat | Wire::OpenaiResponses) => (
+        Some(Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses) => (
             None,
             Error::Openai {
                 message,

@@ -13,8 +13,9 @@ pub(super) const WORD_BYTES_MAX: usize = 32;
 
 pub(super) fn facts(wire: Wire, path: &str, body: &[u8]) -> RequestFacts {
     let mut reader = Reader::new(wire, body);
-    if wire == Wire::Gemini {
-        reader.path(path);
+    reader.path(path);
+    if wire == Wire::OpenaiEmbeddings {
+        reader.output_max = Stated::AtMost(0);
     }
     let mut cursor = Cursor::new(body);
     let whole = reader.body(&mut cursor).is_some() && cursor.is_at_end();
@@ -93,13 +94,18 @@ impl Reader {
         }
     }
 
-    /// Gemini names model and method in the path.
+    /// Google names model and method in the path, and others' dialects in its cloud likewise.
     fn path(&mut self, path: &str) {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let last = path.rsplit_once('/').map_or(path, |(_, last)| last);
-        let (model, verb) = last.rsplit_once(':').unwrap_or((last, ""));
+        let Some((model, verb)) = last.rsplit_once(':') else {
+            if self.wire == Wire::Gemini {
+                self.facts.model = clean_model(last);
+            }
+            return;
+        };
         self.facts.model = clean_model(model);
-        self.facts.stream = verb == "streamGenerateContent";
+        self.facts.stream = matches!(verb, "streamGenerateContent" | "streamRawPredict");
     }
 
     fn body(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
@@ -109,6 +115,7 @@ impl Reader {
             match self.wire {
                 Wire::AnthropicMessages => self.anthropic(&key, cursor)?,
                 Wire::OpenaiChat => self.openai_chat(&key, cursor)?,
+                Wire::OpenaiEmbeddings => self.openai_embeddings(&key, cursor)?,
                 Wire::OpenaiResponses => self.openai_responses(&key, cursor)?,
                 Wire::Gemini => self.gemini(&key, cursor)?,
             }
@@ -160,6 +167,14 @@ impl Reader {
                 let says = says_something(cursor.raw(self)?);
                 self.facts.server_tools |= says;
             }
+            _ => cursor.skip(self)?,
+        }
+        Some(())
+    }
+
+    fn openai_embeddings(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Option<()> {
+        match key {
+            "model" => self.model(cursor)?,
             _ => cursor.skip(self)?,
         }
         Some(())

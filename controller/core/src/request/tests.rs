@@ -292,3 +292,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_model_that_only_the_path_names_is_known() {
+    let path =
+        "/v1/projects/p/locations/l/publishers/anthropic/models/claude-3@20250219:rawPredict";
+    let body = br#"{"anthropic_version":"vertex-2023-10-16","max_tokens":5,"messages":[]}"#;
+    let facts = RequestFacts::read(Wire::AnthropicMessages, path, body);
+    assert_eq!(facts.model.as_deref(), Some("claude-3@20250219"));
+    assert_eq!((facts.stream, facts.output_max), (false, Some(5)));
+    let stream = path.replace(":rawPredict", ":streamRawPredict");
+    assert!(RequestFacts::read(Wire::AnthropicMessages, &stream, body).stream);
+}
+
+#[test]
+fn an_embedding_asks_for_no_output() {
+    let body = br#"{"model":"text-embedding-3-small","input":["a","b"],"encoding_format":"float"}"#;
+    let facts = RequestFacts::read(Wire::OpenaiEmbeddings, "/v1/embeddings", body);
+    assert_eq!(facts.model.as_deref(), Some("text-embedding-3-small"));
+    assert_eq!(facts.output_max, Some(0));
+}

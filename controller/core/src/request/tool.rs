@@ -44,7 +44,7 @@ fn is_client_type(wire: Wire, kind: Option<&str>) -> bool {
             let prefixes = ["bash_", "text_editor_", "computer_", "memory_"];
             kind == "custom" || prefixes.iter().any(|prefix| kind.starts_with(prefix))
         }
-        Wire::OpenaiChat => matches!(kind, "function" | "custom"),
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => matches!(kind, "function" | "custom"),
         Wire::OpenaiResponses => matches!(
             kind,
             "function"

@@ -172,7 +172,7 @@ fn prompt(wire: Wire, tokens: u64, reasoning: u64) -> Usage {
                 output: None,
             }
         }
-        Wire::OpenaiChat | Wire::OpenaiResponses => Usage {
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => Usage {
             input: Some(tokens - blocks),
             cache_read: Some(blocks),
             reasoning: Some(reasoning),

@@ -137,7 +137,9 @@ impl Body<'_> {
     fn output_max(&self, wire: Wire) -> Option<u64> {
         match wire {
             Wire::AnthropicMessages => self.max_tokens,
-            Wire::OpenaiChat => self.max_completion_tokens.or(self.max_tokens),
+            Wire::OpenaiChat | Wire::OpenaiEmbeddings => {
+                self.max_completion_tokens.or(self.max_tokens)
+            }
             Wire::OpenaiResponses => self.max_output_tokens,
             Wire::Gemini => self
                 .generation

@@ -10,7 +10,9 @@ fn body_with(wire: Wire, number: &str) -> String {
         Wire::AnthropicMessages => {
             format!(r#"{{"type":"message","usage":{{"output_tokens":{number}}}}}"#)
         }
-        Wire::OpenaiChat => format!(r#"{{"choices":[],"usage":{{"completion_tokens":{number}}}}}"#),
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => {
+            format!(r#"{{"choices":[],"usage":{{"completion_tokens":{number}}}}}"#)
+        }
         Wire::OpenaiResponses => {
             format!(r#"{{"status":"completed","usage":{{"output_tokens":{number}}}}}"#)
         }

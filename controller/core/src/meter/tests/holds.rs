@@ -8,7 +8,7 @@ use super::*;
 fn ending_event(wire: Wire) -> usize {
     match wire {
         Wire::AnthropicMessages => 6,
-        Wire::OpenaiChat => 4,
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings => 4,
         Wire::OpenaiResponses => 2,
         Wire::Gemini => 1,
     }

@@ -4,6 +4,7 @@ use bb_proto::usage::{Usage, Wire};
 
 use super::super::Flowed;
 use super::*;
+use crate::provider::quirks_at;
 
 #[test]
 fn a_whole_stream_states_its_usage_model_id_and_end() {
@@ -187,19 +188,16 @@ fn reasoning_on_top_of_a_chat_output_shows_in_the_total() {
     let none = Quirks::default();
     assert_eq!(output(none, 110), (Some(10), Some(5)));
     assert_eq!(output(none, 115), (Some(15), Some(5)));
-    let vercel = Quirks::for_host("ai-gateway.vercel.sh", "/v1/chat/completions");
+    let vercel = quirks_at("ai-gateway.vercel.sh");
     assert_eq!(output(vercel, 110), (Some(15), Some(5)));
-    let gemini = Quirks::for_host(
-        "Generativelanguage.googleapis.com:443",
-        "/v1beta/openai/chat/completions",
-    );
+    let gemini = quirks_at("Generativelanguage.googleapis.com:443");
     assert_eq!(output(gemini, 140), (Some(40), Some(5)));
 }
 
 #[test]
 fn an_embedding_states_a_prompt_and_no_output() {
     let body = r#"{"object":"list","data":[{"embedding":[0.1,-2e5]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#;
-    let meter = read(Wire::OpenaiChat, body);
+    let meter = read(Wire::OpenaiEmbeddings, body);
     assert_eq!(
         (meter.usage().input, meter.usage().output),
         (Some(8), Some(0))
