@@ -17,6 +17,7 @@ mod framing;
 mod gemini;
 mod json;
 mod json_array;
+mod json_lines;
 mod openai_chat;
 mod openai_responses;
 mod quirks;
@@ -184,7 +185,7 @@ impl Meter {
     pub fn ending_before_held(&self, sentence: &str) -> Option<Vec<u8>> {
         match self.held {
             Some(false) => None,
-            Some(true) if matches!(self.frames, Frames::Json) => None,
+            Some(true) if matches!(self.frames, Frames::Json(_)) => None,
             Some(true) => self.ending_of(sentence, false),
             None => self.ending_of(sentence, true),
         }
@@ -196,8 +197,11 @@ impl Meter {
             Frames::Unknown(Some(Framing::Sse)) => Some(self.events(sentence, all, LineEnd::Lf)),
             Frames::Unknown(Some(Framing::JsonArray)) => self.element(sentence, all, Some("[")),
             Frames::JsonArray(array) => self.element(sentence, all, array.before_next(all)),
-            Frames::Json if self.scanner.is_closed() => Some(Vec::new()),
-            Frames::Json | Frames::Unknown(_) | Frames::Opaque => None,
+            Frames::JsonLines(_) | Frames::Unknown(Some(Framing::JsonLines)) => {
+                self.message(sentence, all)
+            }
+            Frames::Json(_) if self.scanner.is_closed() => Some(Vec::new()),
+            Frames::Json(_) | Frames::Unknown(_) | Frames::Opaque => None,
         }
     }
 
@@ -226,6 +230,17 @@ impl Meter {
             Some(before) => dialect.standings.of(all).element(sentence, before),
             None => Vec::new(),
         })
+    }
+
+    fn message(&self, sentence: &str, all: bool) -> Option<Vec<u8>> {
+        let Reader::OpenaiResponses(dialect) = &self.reader else {
+            return None;
+        };
+        let names = Names {
+            model: self.model(),
+            response_id: self.response_id(),
+        };
+        Some(dialect.standings.of(all).message(sentence, names))
     }
 
     fn facts(&self) -> &Facts {

@@ -10,7 +10,7 @@ mod shape;
 
 use crate::provider::RouteRefusal;
 
-pub use shape::{CONTENT_TYPE, anthropic_type, body, gemini_status, headers, openai_code};
+pub use shape::{CONTENT_TYPE, anthropic_type, body, gemini_status, headers, message, openai_code};
 
 /// The header that names the refused bottle.
 pub const HEADER_BOTTLE: &str = "x-bot-bottle-name";

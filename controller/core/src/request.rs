@@ -6,6 +6,7 @@
 
 mod edit;
 mod input;
+mod message;
 mod read;
 mod scan;
 mod tool;
@@ -13,6 +14,7 @@ mod tool;
 use bb_proto::usage::Wire;
 
 pub use edit::with_include_usage;
+pub use message::Message;
 
 /// The longest model name that is kept, in bytes.
 pub const MODEL_BYTES_MAX: usize = 128;

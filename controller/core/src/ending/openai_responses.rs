@@ -1,8 +1,10 @@
 //! Ends a Responses stream: `response.failed` with the one code whose message clients show.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{LineEnd, Names, push_event};
+
+const FAILED: &str = "response.failed";
 
 /// Where a stream stands between two events.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,23 +29,36 @@ impl Standing {
     pub(crate) fn ending(self, sentence: &str, names: Names<'_>, line_end: LineEnd) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.is_over {
-            let data = json!({
-                "type": "response.failed",
-                "sequence_number": self.next_sequence,
-                "response": {
-                    "id": names.response_id.unwrap_or("resp_ended"),
-                    "object": "response",
-                    "created_at": 0,
-                    "status": "failed",
-                    "error": {"code": "invalid_prompt", "message": sentence},
-                    "incomplete_details": null,
-                    "model": names.model.unwrap_or("none"),
-                    "output": [],
-                    "usage": null,
-                },
-            });
-            push_event(&mut out, line_end, Some("response.failed"), &data);
+            let data = self.failed(sentence, names);
+            push_event(&mut out, line_end, Some(FAILED), &data);
         }
         out
+    }
+
+    /// Returns the same as the one message of a WebSocket.
+    pub(crate) fn message(self, sentence: &str, names: Names<'_>) -> Vec<u8> {
+        if self.is_over {
+            Vec::new()
+        } else {
+            self.failed(sentence, names).to_string().into_bytes()
+        }
+    }
+
+    fn failed(self, sentence: &str, names: Names<'_>) -> Value {
+        json!({
+            "type": FAILED,
+            "sequence_number": self.next_sequence,
+            "response": {
+                "id": names.response_id.unwrap_or("resp_ended"),
+                "object": "response",
+                "created_at": 0,
+                "status": "failed",
+                "error": {"code": "invalid_prompt", "message": sentence},
+                "incomplete_details": null,
+                "model": names.model.unwrap_or("none"),
+                "output": [],
+                "usage": null,
+            },
+        })
     }
 }

@@ -3,6 +3,7 @@
 use super::dialect::Dialect;
 use super::json::Scanner;
 use super::json_array::JsonArray;
+use super::json_lines::JsonLines;
 use super::sse::Sse;
 use super::step::Step;
 
@@ -15,6 +16,8 @@ pub enum Framing {
     Json,
     /// One array of documents.
     JsonArray,
+    /// Documents one after another: lines, or a WebSocket's messages with a line's end behind each.
+    JsonLines,
 }
 
 impl Framing {
@@ -31,6 +34,14 @@ impl Framing {
     }
 }
 
+/// Whether a document is the only one of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    Perhaps,
+    /// What follows it is no document.
+    Surely,
+}
+
 /// The reader of the layer between bytes and documents.
 ///
 /// The first byte that is not blank decides it: header and body do disagree, the header is only
@@ -39,8 +50,9 @@ impl Framing {
 pub(super) enum Frames {
     Unknown(Option<Framing>),
     Sse(Sse),
-    Json,
+    Json(Alone),
     JsonArray(JsonArray),
+    JsonLines(JsonLines),
     /// Neither of these: nothing in it means anything.
     Opaque,
 }
@@ -64,8 +76,8 @@ impl Frames {
             };
             rest = chunk.get(at..).unwrap_or_default();
             *self = Self::of(rest.first().copied().unwrap_or_default(), hint);
-            dialect.set_streamed(!matches!(self, Self::Json));
-            if matches!(self, Self::Json) {
+            dialect.set_streamed(!matches!(self, Self::Json(_)));
+            if matches!(self, Self::Json(_)) {
                 dialect.open();
             }
         }
@@ -73,14 +85,39 @@ impl Frames {
         match self {
             Self::Sse(sse) => sse.read(rest, scanner, dialect, &mut inner),
             Self::JsonArray(array) => array.read(rest, scanner, dialect, &mut inner),
-            Self::Json => {
-                if let Some(behind) = scanner.feed(rest, dialect) {
-                    if dialect.close(b"") {
-                        dialect.end_message();
-                        inner.hold();
+            Self::JsonLines(lines) => lines.read(rest, scanner, dialect, &mut inner),
+            Self::Json(alone) => {
+                let behind = if scanner.is_closed() {
+                    rest
+                } else {
+                    match scanner.feed(rest, dialect) {
+                        Some(behind) => {
+                            if dialect.close(b"") {
+                                dialect.end_message();
+                                inner.hold();
+                            }
+                            inner.boundary = Some(rest.len().saturating_sub(behind.len()));
+                            dialect.reach_boundary();
+                            behind
+                        }
+                        None => &[],
                     }
-                    inner.boundary = Some(rest.len().saturating_sub(behind.len()));
-                    dialect.reach_boundary();
+                };
+                // Another one follows: it was not the only document, but the first of many.
+                let behind = behind.trim_ascii_start();
+                if !behind.is_empty() && !behind.starts_with(b"{") {
+                    *alone = Alone::Surely;
+                }
+                if *alone == Alone::Perhaps && !behind.is_empty() {
+                    dialect.set_streamed(true);
+                    let mut lines = JsonLines::new();
+                    let mut more = Step::default();
+                    lines.read(behind, scanner, dialect, &mut more);
+                    *self = Self::JsonLines(lines);
+                    let before = rest.len().saturating_sub(behind.len());
+                    let shift = |at: usize| at.saturating_add(before);
+                    inner.hold_at = inner.hold_at.or(more.hold_at.map(shift));
+                    inner.boundary = more.boundary.map(shift).or(inner.boundary);
                 }
             }
             Self::Unknown(_) | Self::Opaque => {}
@@ -99,7 +136,8 @@ impl Frames {
 
     fn of(first: u8, hint: Option<Framing>) -> Self {
         match (first, hint) {
-            (b'{', _) => Self::Json,
+            (_, Some(Framing::JsonLines)) => Self::JsonLines(JsonLines::new()),
+            (b'{', _) => Self::Json(Alone::Perhaps),
             (b'[', _) => Self::JsonArray(JsonArray::new()),
             (b'd' | b'e' | b'i' | b'r' | b':', _) | (_, Some(Framing::Sse)) => {
                 Self::Sse(Sse::new())
@@ -113,7 +151,8 @@ impl Frames {
         match self {
             Self::Sse(sse) => sse.is_inside(scanner),
             Self::JsonArray(array) => !array.is_between(),
-            Self::Json => !scanner.is_closed(),
+            Self::JsonLines(lines) => !lines.is_between(),
+            Self::Json(_) => !scanner.is_closed(),
             Self::Unknown(_) | Self::Opaque => false,
         }
     }
@@ -121,10 +160,14 @@ impl Frames {
     /// Returns whether the bytes so far end between two documents.
     pub(super) fn is_between(&self, scanner: &Scanner) -> bool {
         match self {
-            Self::Unknown(hint) => matches!(hint, Some(Framing::Sse | Framing::JsonArray)),
+            Self::Unknown(hint) => matches!(
+                hint,
+                Some(Framing::Sse | Framing::JsonArray | Framing::JsonLines)
+            ),
             Self::Sse(sse) => sse.is_between(),
             Self::JsonArray(array) => array.is_between(),
-            Self::Json => scanner.is_closed(),
+            Self::JsonLines(lines) => lines.is_between(),
+            Self::Json(_) => scanner.is_closed(),
             Self::Opaque => false,
         }
     }

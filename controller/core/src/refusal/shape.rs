@@ -67,6 +67,33 @@ pub fn body(wire: Option<Wire>, reason: Reason) -> Vec<u8> {
     .unwrap_or_default()
 }
 
+/// Returns the message that refuses a response asked for on a WebSocket.
+///
+/// A client that was tried prints the sentence and asks no more.
+pub fn message(reason: Reason) -> Vec<u8> {
+    let message = reason.sentence();
+    let error = Error::Openai {
+        message,
+        r#type: "invalid_request_error",
+        param: None,
+        code: Some("invalid_prompt"),
+    };
+    // As with a body, there is no way to fail.
+    serde_json::to_vec(&Message {
+        r#type: "error",
+        status: 400,
+        error,
+    })
+    .unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Message {
+    r#type: &'static str,
+    status: u16,
+    error: Error,
+}
+
 #[derive(Serialize)]
 struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -272,3 +272,60 @@ fn done_is_seen_however_often_and_oddly_it_is_said() {
     let spread = "data: [DO\ndata: NE]\n\n";
     assert!(!read(Wire::OpenaiChat, spread).is_complete());
 }
+
+/// The documents of a short stream of Responses, a line each.
+fn lines() -> String {
+    let events = short_stream(Wire::OpenaiResponses);
+    let documents = events.iter().filter_map(|event| {
+        let (_, data) = event.split_once("data: ")?;
+        Some(format!("{}\n", data.trim()))
+    });
+    documents.collect()
+}
+
+#[test]
+fn documents_one_after_another_are_a_stream_whether_said_before_or_not() {
+    for framing in [Some(Framing::JsonLines), Some(Framing::Json), None] {
+        for step in [1, 7, 1_000_000] {
+            let mut meter = Meter::new(Wire::OpenaiResponses, framing, Quirks::NONE, 1);
+            let mut hold_at = None;
+            for (at, piece) in lines().as_bytes().chunks(step).enumerate() {
+                let read = meter.read(piece);
+                hold_at = hold_at.or(read.hold_at.map(|within| at * step + within));
+            }
+            meter.finish();
+            assert_eq!(
+                meter.usage(),
+                short_usage(Wire::OpenaiResponses),
+                "{framing:?}"
+            );
+            assert!(meter.is_complete(), "{framing:?} {step}");
+            assert!(hold_at.is_some(), "{framing:?} {step}");
+        }
+    }
+}
+
+#[test]
+fn messages_are_ended_by_one_message() {
+    let mut meter = Meter::new(
+        Wire::OpenaiResponses,
+        Some(Framing::JsonLines),
+        Quirks::NONE,
+        1,
+    );
+    let lines = lines();
+    let (first, rest) = lines.split_once('\n').expect("more than a line");
+    meter.read(first.as_bytes());
+    assert!(meter.at_boundary());
+    let ending: serde_json::Value =
+        serde_json::from_slice(&meter.ending("over").expect("an ending")).expect("a document");
+    assert_eq!(ending["type"], "response.failed");
+    assert_eq!(ending["sequence_number"], 1);
+    assert_eq!(ending["response"]["id"], "resp_1");
+    assert_eq!(ending["response"]["error"]["message"], "over");
+    meter.read(b"\n");
+    meter.read(rest.as_bytes());
+    assert_eq!(meter.ending("over").expect("an ending"), b"");
+    let held = meter.ending_before_held("over").expect("an ending");
+    assert!(String::from_utf8_lossy(&held).contains("response.failed"));
+}
