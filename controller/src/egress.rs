@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::LedgerHandle;
@@ -27,6 +27,7 @@ mod in_flight;
 pub mod listener;
 mod metered_body;
 mod refuse;
+mod reporting;
 mod request;
 mod respond;
 mod route;
@@ -34,10 +35,12 @@ mod sending;
 pub(crate) mod tap;
 mod unmetered;
 mod upstream;
+mod websocket;
 pub mod workers;
 
 use answers::Answers;
 use upstream::Upstreams;
+use websocket::WEBSOCKETS_MAX;
 
 /// What every exchange on one thread needs.
 #[derive(Debug, Clone)]
@@ -51,6 +54,7 @@ struct Shared {
     providers: watch::Receiver<Arc<Providers>>,
     limits: watch::Receiver<Limits>,
     upstreams: Upstreams,
+    websockets: Arc<Semaphore>,
     answers: Answers,
     tracker: TaskTracker,
     draining: watch::Receiver<bool>,
@@ -85,6 +89,7 @@ impl Egress {
                 providers: parts.providers,
                 limits: parts.limits,
                 upstreams: Upstreams::new(parts.tls, parts.tracker.clone()),
+                websockets: Arc::new(Semaphore::new(WEBSOCKETS_MAX)),
                 answers: Answers::default(),
                 tracker: parts.tracker,
                 draining: parts.draining,

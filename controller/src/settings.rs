@@ -150,6 +150,8 @@ pub struct ProviderSetting {
     pub weights: Weights,
     /// Whether a streamed chat request may be made to ask for its usage.
     pub include_usage: Option<bool>,
+    /// Whether a WebSocket is proxied, else refused.
+    pub websocket: Option<bool>,
     /// Where it stands in the file.
     pub line: u32,
 }

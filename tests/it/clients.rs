@@ -5,4 +5,5 @@ mod cut;
 mod places;
 mod scene;
 mod spent;
+mod websocket;
 mod whole;

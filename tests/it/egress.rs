@@ -18,4 +18,5 @@ mod spoken;
 mod tls;
 mod waiting;
 mod ways;
+mod websocket;
 mod wires;

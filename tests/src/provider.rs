@@ -16,6 +16,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Options {
     pub tls: Option<Vec<String>>,
     /// The only key that is served; others get 401. `None` serves all.
     pub key: Option<String>,
+    /// Whether Responses are served over a WebSocket too; else an upgrade is answered with 426.
+    pub websockets: bool,
     /// The requests kept with their bodies, the latest ones; the totals count all.
     pub calls_kept: usize,
     /// The answer to whatever nothing else is said for.
@@ -54,6 +57,7 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: None,
             key: None,
+            websockets: false,
             calls_kept: 10_000,
             script: Script::default(),
         }
@@ -111,8 +115,8 @@ impl Provider {
                 (Some(acceptor), Some(Arc::from(pem)))
             }
         };
-        let state = Arc::new(State::new(options.calls_kept, options.key, options.script));
         let stop = CancellationToken::new();
+        let state = Arc::new(State::new(&options, stop.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(server::accept(
             Arc::clone(&state),

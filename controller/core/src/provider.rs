@@ -31,6 +31,8 @@ pub struct ProviderRow {
     pub include_usage: bool,
     /// The version segments that may begin a path; the first is put in where a path has none.
     pub versions: Vec<Cow<'static, str>>,
+    /// Whether Responses over a WebSocket pass; else an upgrade is refused, and clients use POST.
+    pub websocket: bool,
     /// What its numbers do not tell of themselves.
     pub quirks: Quirks,
     /// The paths that are known, in the order they are tried.
@@ -99,6 +101,8 @@ pub struct Route {
 pub enum RouteKind {
     /// A model call in this dialect: it is reserved, metered and charged.
     Call(Wire),
+    /// A WebSocket on which model calls in this dialect are made, each metered by itself.
+    WebSocket(Wire),
     /// Known to cost no tokens: counts of tokens, lists of models, answers read again.
     Unmetered,
     /// Known, and not let through.
@@ -112,8 +116,6 @@ pub enum RouteRefusal {
     Batch,
     /// Realtime and live sessions spend tokens in frames that are not metered.
     Realtime,
-    /// A WebSocket where the same call can be made by POST.
-    WebSocket,
     /// Stored files belong to the whole account and are input that no request body shows.
     Files,
 }

@@ -230,7 +230,6 @@ impl Reason {
 impl From<RouteRefusal> for Reason {
     fn from(refusal: RouteRefusal) -> Self {
         match refusal {
-            RouteRefusal::WebSocket => Self::Upgrade,
             RouteRefusal::Batch | RouteRefusal::Realtime | RouteRefusal::Files => {
                 Self::RouteRefused
             }

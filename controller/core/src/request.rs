@@ -14,7 +14,7 @@ mod tool;
 use bb_proto::usage::Wire;
 
 pub use edit::with_include_usage;
-pub use message::Message;
+pub use message::{Message, begins_response};
 
 /// The longest model name that is kept, in bytes.
 pub const MODEL_BYTES_MAX: usize = 128;

@@ -104,7 +104,7 @@ impl Reading {
             }
         }
         flow.tap.finish();
-        let ending = flow.ending_by_provider();
+        let ending = flow.tap.ending_by_provider();
         match flow.call.settle(flow.tap.known(), ending).await {
             Ok(_) => Document::Whole(join(frames, len), trailers),
             Err(_) => Document::LedgerClosed,

@@ -33,6 +33,7 @@ use super::sending::{Arrived, Parts, Sending, is_unbilled};
 use super::tap::{Tap, framing};
 use super::unmetered::pass_through;
 use super::upstream::UpstreamBody;
+use super::websocket;
 use crate::ledger::Ticket;
 
 /// A call with its request read.
@@ -80,6 +81,7 @@ async fn journey(
     let call = match route(egress, &request) {
         Ok(Routed::Call(call)) => call,
         Ok(Routed::Unmetered(passing)) => return pass_through(egress, passing, request).await,
+        Ok(Routed::WebSocket(call)) => return websocket::open(egress, call, request).await,
         Err(refusing) => {
             let waits_to_send = waits_to_send(request.headers());
             egress.discard(request.into_body(), waits_to_send);

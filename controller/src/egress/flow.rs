@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bb_core::book::{CutReason, Outcome, Resolved};
-use bb_core::estimate::{Known, used};
+use bb_core::estimate::Known;
 use bb_core::meter::UsageChunkFilter;
 use bb_proto::reply::Ending;
 use bytes::Bytes;
@@ -18,14 +18,11 @@ use tokio::time::{Instant, Sleep};
 use super::body::BodyError;
 use super::in_flight::CallInFlight;
 use super::refuse::Refused;
+use super::reporting::{REPORT_BYTES, REPORT_BYTES_IN_A_BURST, Reporting};
 use super::tap::Tap;
 use super::upstream::UpstreamBody;
 use crate::ledger::{Cut, Settling};
 
-/// What has flowed is told to the ledger each time so many bytes of text did.
-const REPORT_BYTES: u64 = 1_024;
-/// The same while more is there to be read at once: its end may be, whose charge says it all.
-const REPORT_BYTES_IN_A_BURST: u64 = 4_096;
 /// The longest piece of an answer that is held until it is charged, where no event ends it.
 pub(super) const HELD_BYTES_MAX: usize = 256 << 10;
 
@@ -78,8 +75,7 @@ pub(super) struct Flow {
     out: VecDeque<Bytes>,
     held: Option<Bytes>,
     pub(super) stage: Stage,
-    reported: u64,
-    was_stated: bool,
+    reporting: Reporting,
     pub(super) cutting: Option<Cutting>,
     pub(super) charged: Option<Known>,
     last_frame: Instant,
@@ -127,8 +123,7 @@ impl Flow {
             out: VecDeque::new(),
             held: None,
             stage: Stage::Flowing,
-            reported: 0,
-            was_stated: false,
+            reporting: Reporting::default(),
             cutting: None,
             charged: None,
             last_frame: Instant::now(),
@@ -181,11 +176,12 @@ impl Flow {
                     match Pin::new(&mut self.upstream).poll_frame(cx) {
                         Poll::Ready(frame) => {
                             self.took(frame);
-                            self.report(REPORT_BYTES_IN_A_BURST);
+                            self.reporting
+                                .report(&self.call, &self.tap, REPORT_BYTES_IN_A_BURST);
                         }
                         Poll::Pending if self.poll_overdue(cx).is_ready() => {}
                         Poll::Pending => {
-                            self.report(REPORT_BYTES);
+                            self.reporting.report(&self.call, &self.tap, REPORT_BYTES);
                             ready!(self.poll_idle(cx));
                         }
                     }
@@ -261,7 +257,7 @@ impl Flow {
         let mut before = data;
         let held = before.split_off(at.min(before.len()));
         self.pass(before);
-        let ending = self.ending_by_provider();
+        let ending = self.tap.ending_by_provider();
         self.settle(ending, Then::Release(held));
     }
 
@@ -282,18 +278,8 @@ impl Flow {
     fn finish(&mut self, then: impl FnOnce(&mut Self) -> Then) {
         self.tap.finish();
         let then = then(self);
-        let ending = self.ending_by_provider();
+        let ending = self.tap.ending_by_provider();
         self.settle(ending, then);
-    }
-
-    pub(super) fn ending_by_provider(&self) -> Ending {
-        if self.tap.failed() {
-            Ending::ProviderError
-        } else if self.tap.known().complete {
-            Ending::Complete
-        } else {
-            Ending::UpstreamGone
-        }
     }
 
     fn settle(&mut self, ending: Ending, then: Then) {
@@ -366,23 +352,6 @@ impl Flow {
         self.stage = Stage::Ended;
     }
 
-    /// Tells the ledger what has flowed: the first usage, and then each `step` bytes of text.
-    fn report(&mut self, step: u64) {
-        if self.call.is_resolved {
-            return;
-        }
-        let flowed = self.tap.flowed_bytes();
-        let stated_now = step == REPORT_BYTES && !self.was_stated && self.tap.is_stated();
-        if stated_now || flowed >= self.reported.saturating_add(step) {
-            self.was_stated |= stated_now;
-            self.reported = flowed;
-            let known = self.tap.known();
-            let (used, _) = used(&known, self.call.admitted.estimate);
-            let urgent = used.total() > self.call.admitted.reserved.0;
-            self.call.ledger.flowed(self.call.call, known, urgent);
-        }
-    }
-
     /// Ends the answer where the provider was silent for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The timer wakes this task by itself: until then it need not be asked.
@@ -445,7 +414,7 @@ impl Flow {
             {
                 return Poll::Ready(Drained::Whole);
             }
-            self.report(REPORT_BYTES);
+            self.reporting.report(&self.call, &self.tap, REPORT_BYTES);
         }
     }
 }

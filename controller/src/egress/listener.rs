@@ -99,7 +99,7 @@ async fn accept_all(
             })
         };
         let connection = server
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
         egress.shared.tracker.spawn(async move {

@@ -29,6 +29,7 @@ pub(super) struct Call {
 pub(super) enum Routed {
     Call(Call),
     Unmetered(Call),
+    WebSocket(Call),
 }
 
 /// Finds who asks, and what for.
@@ -48,7 +49,7 @@ pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Rout
         .ok_or_else(|| plain(Reason::UnknownProvider))?;
     let kind = provider.route(request.method().as_str(), target.path);
     let wire = match kind {
-        Some(RouteKind::Call(wire)) => Some(wire),
+        Some(RouteKind::Call(wire) | RouteKind::WebSocket(wire)) => Some(wire),
         _ => provider.row.wires().first().copied(),
     };
     let who = identify(&egress.shared.ledger, &target, request.headers()).map_err(|why| {
@@ -60,7 +61,8 @@ pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Rout
         (Refused::plain(reason), wire)
     })?;
     let refused = |reason| Err((Refused::of(reason, &who.identity.bottle), wire));
-    if wants_websocket(request.headers()) {
+    let is_websocket = wants_websocket(request.headers());
+    if is_websocket && !(provider.row.websocket && matches!(kind, Some(RouteKind::WebSocket(_)))) {
         return refused(Reason::Upgrade);
     }
     let call = |who, wire| Call {
@@ -74,6 +76,8 @@ pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Rout
         None => refused(Reason::UnknownPath),
         Some(RouteKind::Refused(why)) => refused(why.into()),
         Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
+        Some(RouteKind::WebSocket(wire)) if is_websocket => Ok(Routed::WebSocket(call(who, wire))),
+        Some(RouteKind::WebSocket(_)) => refused(Reason::Upgrade),
         Some(RouteKind::Unmetered) => Ok(Routed::Unmetered(call(
             who,
             wire.unwrap_or(Wire::OpenaiChat),

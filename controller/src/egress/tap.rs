@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use bb_core::estimate::Known;
 use bb_core::meter::{Framing, Meter, Quirks};
+use bb_proto::reply::Ending;
 use bb_proto::usage::{Usage, Wire};
 use brotli_decompressor::DecompressorWriter as BrotliDecoder;
 use flate2::write::{GzDecoder, ZlibDecoder};
@@ -115,6 +116,16 @@ impl Tap {
         }
     }
 
+    /// Makes the tap of a response that comes in messages, each to be followed by a line's end.
+    pub(super) fn of_messages(wire: Wire) -> Self {
+        Self {
+            meter: Meter::new(wire, Some(Framing::JsonLines), Quirks::NONE, 1),
+            coding: Coding::Identity,
+            raw_bytes: 0,
+            decoded_bytes: 0,
+        }
+    }
+
     /// Reads bytes as they pass.
     pub(crate) fn read(&mut self, chunk: &[u8]) -> Reading {
         self.raw_bytes += chunk.len() as u64;
@@ -208,9 +219,15 @@ impl Tap {
         self.meter.other_models()
     }
 
-    /// Returns whether the provider reported an error within the answer.
-    pub(super) fn failed(&self) -> bool {
-        self.meter.failed()
+    /// Returns how an answer ended that the provider ended.
+    pub(super) fn ending_by_provider(&self) -> Ending {
+        if self.meter.failed() {
+            Ending::ProviderError
+        } else if self.meter.is_complete() {
+            Ending::Complete
+        } else {
+            Ending::UpstreamGone
+        }
     }
 
     /// Returns how many bytes of generated text have passed.

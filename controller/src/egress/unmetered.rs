@@ -57,7 +57,7 @@ pub(super) async fn pass_through(
 impl Call {
     /// Looks whether the operator lets the bottle out at all: a model call is told so where it is
     /// reserved, and this is for what is not.
-    async fn open_egress(&self, egress: &Egress) -> Result<(), Refused> {
+    pub(super) async fn open_egress(&self, egress: &Egress) -> Result<(), Refused> {
         let name = self.who.identity.bottle.clone();
         let looked = egress.shared.ledger.look(move |book, _| {
             let bottle = book.bottles().get(&name);

@@ -87,6 +87,8 @@ struct Pool {
 pub(super) struct Upstreams {
     pools: Mutex<HashMap<(Scheme2, String), Arc<Pool>>>,
     tls: TlsConnector,
+    /// The same for a connection that is to become another protocol, which HTTP/2 cannot.
+    tls_http1: TlsConnector,
     tracker: TaskTracker,
 }
 
@@ -106,9 +108,12 @@ enum Connected {
 
 impl Upstreams {
     pub(super) fn new(tls: Arc<rustls::ClientConfig>, tracker: TaskTracker) -> Self {
+        let mut http1 = (*tls).clone();
+        http1.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self {
             pools: Mutex::default(),
             tls: TlsConnector::from(tls),
+            tls_http1: TlsConnector::from(Arc::new(http1)),
             tracker,
         }
     }
@@ -168,6 +173,42 @@ impl Upstreams {
         }
     }
 
+    /// Sends a request for another protocol, on a connection of its own.
+    ///
+    /// Returns once the answer's headers are there; the connection is that protocol's where the
+    /// answer says so.
+    pub(super) async fn upgrade(
+        &self,
+        upstream: &Upstream,
+        mut request: Request<RequestBody>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let authority = authority(upstream);
+        let host = authority.parse().map_err(http::Error::from)?;
+        request.headers_mut().insert(http::header::HOST, host);
+        let (io, _) = self
+            .open_within(upstream, &authority, &self.tls_http1, connect_timeout)
+            .await?;
+        let handshake = |source| UpstreamError::Handshake {
+            host: authority.clone(),
+            source,
+        };
+        let (mut sender, connection) = http1::Builder::new()
+            .handshake(io)
+            .await
+            .map_err(handshake)?;
+        self.tracker.spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a connection for another protocol ended");
+            }
+        });
+        let sent = sender.send_request(request).await;
+        sent.map_err(|source| UpstreamError::Exchange {
+            host: authority,
+            source,
+        })
+    }
+
     fn pool(&self, scheme: Scheme, authority: &str) -> Arc<Pool> {
         let key = (scheme == Scheme::Https, authority.to_owned());
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,21 +222,9 @@ impl Upstreams {
         pool: &Pool,
         timeout: Duration,
     ) -> Result<Connected, UpstreamError> {
-        let opened = tokio::time::timeout(timeout, self.open(upstream)).await;
-        let (io, is_h2) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(source)) => {
-                return Err(UpstreamError::Connect {
-                    host: authority.to_owned(),
-                    source,
-                });
-            }
-            Err(_) => {
-                return Err(UpstreamError::ConnectTimeout {
-                    host: authority.to_owned(),
-                });
-            }
-        };
+        let (io, is_h2) = self
+            .open_within(upstream, authority, &self.tls, timeout)
+            .await?;
         let handshake = |source| UpstreamError::Handshake {
             host: authority.to_owned(),
             source,
@@ -226,18 +255,38 @@ impl Upstreams {
         }))
     }
 
-    async fn open(&self, upstream: &Upstream) -> std::io::Result<(Io, bool)> {
-        let host = upstream.host.trim_start_matches('[').trim_end_matches(']');
-        let tcp = TcpStream::connect((host, upstream.port_or_default())).await?;
-        tcp.set_nodelay(true)?;
-        if upstream.scheme == Scheme::Http {
-            return Ok((TokioIo::new(Box::new(tcp)), false));
+    /// Opens a connection; returns whether it speaks HTTP/2.
+    async fn open_within(
+        &self,
+        upstream: &Upstream,
+        authority: &str,
+        tls: &TlsConnector,
+        timeout: Duration,
+    ) -> Result<(Io, bool), UpstreamError> {
+        match tokio::time::timeout(timeout, open(upstream, tls)).await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(source)) => Err(UpstreamError::Connect {
+                host: authority.to_owned(),
+                source,
+            }),
+            Err(_) => Err(UpstreamError::ConnectTimeout {
+                host: authority.to_owned(),
+            }),
         }
-        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
-        let tls = self.tls.connect(name, tcp).await?;
-        let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok((TokioIo::new(Box::new(tls)), is_h2))
     }
+}
+
+async fn open(upstream: &Upstream, tls: &TlsConnector) -> std::io::Result<(Io, bool)> {
+    let host = upstream.host.trim_start_matches('[').trim_end_matches(']');
+    let tcp = TcpStream::connect((host, upstream.port_or_default())).await?;
+    tcp.set_nodelay(true)?;
+    if upstream.scheme == Scheme::Http {
+        return Ok((TokioIo::new(Box::new(tcp)), false));
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+    let tls = tls.connect(name, tcp).await?;
+    let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    Ok((TokioIo::new(Box::new(tls)), is_h2))
 }
 
 impl Pool {

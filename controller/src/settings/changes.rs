@@ -10,6 +10,7 @@ use bb_proto::ids::BottleName;
 use super::quantity::{factor_text, size_text, span_text, tokens_text};
 use super::view::{
     cap_text, credential_text, gate_text, in_flight_text, policy_text, upstream_text,
+    websocket_text,
 };
 use super::{AgentSetting, BottleSetting, BudgetSetting, EgressSetting, ProviderSetting, Settings};
 
@@ -186,6 +187,9 @@ fn provider(it: &mut Difference<'_, ProviderSetting>) {
     it.word("weight of output", "1", |it| factor_text(it.weights.output));
     it.word("include_usage", KNOWN, |it| {
         written(it.include_usage.as_ref(), KNOWN)
+    });
+    it.word("websocket", KNOWN, |it| {
+        written(it.websocket.map(websocket_text).as_ref(), KNOWN)
     });
 }
 

@@ -247,6 +247,12 @@ pub(super) const PROVIDER: Section = Section {
             "the known one's",
             "Whether streamed chat requests may be made to ask for their usage.",
         ),
+        key(
+            "websocket",
+            "`proxy` or `refuse`",
+            "the known one's",
+            "`proxy`: Responses over a WebSocket pass, each of them metered as a call. `refuse`: the upgrade is answered with 426, and clients use POST.",
+        ),
     ],
 };
 
@@ -351,7 +357,6 @@ pub(super) const KEYS_LATER: &[(&str, &str)] = &[
     ("resume_command", "the command that goes on after a freeze"),
     ("on_event", "a command that is run at events"),
     ("hooks", "commands that freeze and kill"),
-    ("websocket", "metering of WebSockets"),
     ("batches", "batches of calls"),
     ("keep_calls", "how long single calls are kept"),
 ];

@@ -323,6 +323,9 @@ fn changed(mut row: ProviderRow, key: &ProviderKey, setting: &ProviderSetting) -
     if let Some(include_usage) = setting.include_usage {
         row.include_usage = include_usage;
     }
+    if let Some(websocket) = setting.websocket {
+        row.websocket = websocket;
+    }
     row
 }
 

@@ -16,6 +16,8 @@ use super::{ProviderSetting, credential, value};
 
 type Providers = BTreeMap<ProviderKey, ProviderSetting>;
 
+const WEBSOCKET: &[(&str, bool)] = &[("proxy", true), ("refuse", false)];
+
 /// Reads what stands behind `providers:`; `listen` is the proxy's own address.
 pub(super) fn read(
     entry: &Entry,
@@ -46,6 +48,9 @@ pub(super) fn read(
             include_usage: block
                 .get("include_usage")
                 .and_then(|entry| value::boolean(entry, mistakes)),
+            websocket: block
+                .get("websocket")
+                .and_then(|entry| value::choice(entry, WEBSOCKET, mistakes)),
             line: entry.at.line,
         };
         providers.extend(key.map(|key| (key, provider)));

@@ -81,6 +81,7 @@ fn provider(provider: &ProviderSetting) -> Value {
             "output": provider.weights.output.0,
         },
         "include_usage": provider.include_usage,
+        "websocket": provider.websocket.map(websocket_text),
         "line": provider.line,
     })
 }
@@ -114,6 +115,11 @@ pub(super) fn cap_text(cap: Cap) -> &'static str {
         Cap::Hard => "hard",
         Cap::Soft => "soft",
     }
+}
+
+/// Returns the word for whether a WebSocket is proxied.
+pub(super) fn websocket_text(is_proxied: bool) -> &'static str {
+    if is_proxied { "proxy" } else { "refuse" }
 }
 
 pub(super) fn in_flight_text(in_flight: InFlight) -> &'static str {

@@ -8,7 +8,7 @@ use bb_proto::request::{BottleCutoff, BottleShow, SettingsReload};
 use bb_proto::view;
 use bb_tests::clients::{Client, Prompt, Run, Said};
 use bb_tests::harness::{Bottle, System};
-use bb_tests::provider::{Call, Ending, Provider, Script};
+use bb_tests::provider::{Call, Ending, Options, Provider, Script};
 use tokio::sync::Semaphore;
 
 use crate::home::skipped;
@@ -57,6 +57,29 @@ impl Scene {
         let provider = Provider::start(script).await?;
         let system = System::start(&provider, "").await?;
         Self::with(client, provider, system, budget).await
+    }
+
+    /// Starts all but the client, with a provider that serves Responses over a WebSocket.
+    pub(super) async fn start_websockets(
+        client: Client,
+        script: Script,
+        budget: Option<u64>,
+    ) -> Result<Self> {
+        let provider = Provider::start_with(Options {
+            script,
+            websockets: true,
+            ..Options::default()
+        })
+        .await?;
+        let system = System::start(&provider, "").await?;
+        Self::with(client, provider, system, budget).await
+    }
+
+    /// Returns the prompt `say hi` for Codex with its built-in provider, moved: it tries a
+    /// WebSocket first.
+    pub(super) fn built_in_prompt(&self) -> Prompt {
+        let base_url = format!("http://{}/codex", self.system.egress);
+        Prompt::new(self.client, base_url, &self.bottle.token)
     }
 
     /// Starts all but the client, which has a login of its own that the controller passes on.

@@ -4,15 +4,15 @@ use anyhow::{Context as _, Result, ensure};
 use bb_proto::reply::Ending;
 use bb_tests::clients::{Client, Prompt};
 use bb_tests::harness::REAL_KEY;
-use bb_tests::provider::{Kind, Script};
+use bb_tests::provider::Script;
 use serde_json::Value;
 
 use super::scene::{Scene, each, streaming};
 
-const TEXT: &str = "Hello from the provider, said in quite a few words.";
+pub(super) const TEXT: &str = "Hello from the provider, said in quite a few words.";
 
 /// Requires that the ledger has each call that the provider answered, with the provider's count.
-async fn expect_metered(scene: &Scene, calls: usize) -> Result<()> {
+pub(super) async fn expect_metered(scene: &Scene, calls: usize) -> Result<()> {
     let rows = scene.ledger().await?;
     let seen = scene.provider.calls();
     ensure!(seen.len() == calls, "{seen:?}");
@@ -136,29 +136,6 @@ async fn an_agent_with_its_own_key_is_metered_by_the_token_in_its_path() -> Resu
             call.request.headers
         );
         ensure!(!call.request.path.contains(&scene.bottle.token));
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn codex_goes_on_at_once_over_http_when_its_websocket_is_refused() -> Result<()> {
-    each(&[Client::Codex], |client| async move {
-        let scene = Scene::start(client, Script::saying(TEXT), None).await?;
-        let base_url = format!("http://{}/codex", scene.system.egress);
-        // The built-in provider, moved: it tries a WebSocket first.
-        let run = Prompt::new(client, base_url, &scene.bottle.token)
-            .run()
-            .await?;
-        ensure!(run.said().text.as_deref() == Some(TEXT), "{run:?}");
-        expect_metered(&scene, 1).await?;
-        let kinds: Vec<Kind> = scene
-            .provider
-            .requests()
-            .iter()
-            .map(|call| call.request.kind)
-            .collect();
-        ensure!(kinds == [Kind::Call], "{kinds:?}");
         Ok(())
     })
     .await

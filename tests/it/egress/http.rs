@@ -32,8 +32,12 @@ pub(super) async fn with_egress(provider: &Provider, egress: &str, more: &str) -
 }
 
 pub(super) async fn system() -> Result<(System, Bottle)> {
+    system_with("").await
+}
+
+async fn system_with(more: &str) -> Result<(System, Bottle)> {
     let provider = Provider::start(Script::default()).await?;
-    let system = System::start(&provider, "").await?;
+    let system = System::start(&provider, more).await?;
     let web = system.bottle("web").await?;
     Ok((system, web))
 }
@@ -163,8 +167,9 @@ async fn the_head_of_what_may_be_read_passes_without_a_body() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_websocket_is_answered_with_426_in_the_dialect() -> Result<()> {
-    let (system, web) = system().await?;
+async fn a_websocket_is_answered_with_426_in_the_dialect_where_it_is_refused() -> Result<()> {
+    let refusing = "  no-frames:\n    copies: codex\n    upstream: http://127.0.0.1:9\n    credential: passthrough\n    websocket: refuse\n";
+    let (system, web) = system_with(refusing).await?;
     let token = format!("Bearer {}", web.token);
     let upgrade = |protocol| {
         vec![
@@ -175,9 +180,14 @@ async fn a_websocket_is_answered_with_426_in_the_dialect() -> Result<()> {
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ]
     };
-    for path in ["/codex/v1/responses", "/codex/v1/realtime"] {
+    for path in [
+        format!("/b/{}/no-frames/v1/responses", web.token),
+        "/codex/v1/realtime".to_owned(),
+        "/codex/v1/chat/completions".to_owned(),
+        "/claude/v1/messages".to_owned(),
+    ] {
         let headers = upgrade("websocket");
-        let answer = within(send(&system.egress, Method::GET, path, &headers, "")).await??;
+        let answer = within(send(&system.egress, Method::GET, &path, &headers, "")).await??;
         assert_eq!(answer.status, 426, "{answer:?}");
         let body: serde_json::Value = serde_json::from_slice(&answer.body)?;
         assert_eq!(body["error"]["message"], Reason::Upgrade.sentence());

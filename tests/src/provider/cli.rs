@@ -141,6 +141,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         listen: arguments.listen,
         tls,
         key: arguments.key.clone(),
+        websockets: true,
         calls_kept: arguments.calls_kept,
         script: arguments.script(),
     })

@@ -18,7 +18,7 @@ pub enum Kind {
     Models,
     /// A look whether anybody is there: `HEAD /`.
     Probe,
-    /// A WebSocket upgrade, which is answered with 426.
+    /// A WebSocket upgrade.
     Upgrade,
     /// Anything else, which is answered with 404.
     Unknown,

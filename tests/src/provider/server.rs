@@ -23,8 +23,9 @@ use super::render::{CallId, ID_BYTES, count_body, error_body, models_body};
 use super::request::{Asked, Endpoint, Form, Kind, accepts_gzip};
 use super::script::{Encoding, Fault};
 use super::state::State;
+use super::websocket;
 
-type Answer = Response<Either<Full<Bytes>, AnswerBody>>;
+pub(super) type Answer = Response<Either<Full<Bytes>, AnswerBody>>;
 
 /// The requests that a `GET /_referee` shows, unless it says `calls=N`.
 const REPORTED_CALLS: usize = 100;
@@ -83,7 +84,7 @@ where
 {
     let service = service_fn(move |request| answer(Arc::clone(&state), peer, request));
     let _ended = auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .await;
 }
 
@@ -92,6 +93,8 @@ async fn answer(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Answer, Dropped> {
+    let mut request = request;
+    let upgrade = hyper::upgrade::on(&mut request);
     let (head, incoming) = request.into_parts();
     let (path, query) = (
         head.uri.path().to_owned(),
@@ -107,6 +110,7 @@ async fn answer(
         Kind::Call | Kind::CountTokens => Some(Asked::read(&endpoint, &head.headers, &body)),
         _ => None,
     };
+    let opening = head.clone();
     let read = asked.as_ref().and_then(|asked| asked.as_ref().ok());
     let received = Received {
         id: state.next_id(),
@@ -144,6 +148,17 @@ async fn answer(
             models_body(endpoint.wire).to_owned(),
         )),
         (Kind::Probe, _) => Ok(small(&mut record, 200, String::new())),
+        (Kind::Upgrade, _) if state.websockets => {
+            let Some(agreed) = websocket::agree(&opening, &mut record) else {
+                return Ok(websocket::no_upgrade());
+            };
+            let serving = websocket::serve(Arc::clone(&state), upgrade, opening, peer);
+            let stop = state.stop.clone();
+            state
+                .upgraded
+                .spawn(async move { stop.run_until_cancelled(serving).await });
+            Ok(agreed)
+        }
         (Kind::Upgrade, _) => Ok(refusal(&mut record, 426, "use POST")),
         _ => Ok(refusal(&mut record, 404, "Not found")),
     }
@@ -226,7 +241,7 @@ fn small(record: &mut Record, status: u16, body: String) -> Answer {
     json(status, body)
 }
 
-fn json(status: u16, body: String) -> Answer {
+pub(super) fn json(status: u16, body: String) -> Answer {
     let mut response = Response::new(Either::Left(Full::new(Bytes::from(body))));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::IM_A_TEAPOT);
     response.headers_mut().insert(
@@ -246,7 +261,7 @@ fn report(state: &State, query: &str) -> Answer {
 }
 
 /// The call's own part of its ids: of one width, and of no other provider's.
-fn call_id(nonce: u32, id: u64) -> CallId {
+pub(super) fn call_id(nonce: u32, id: u64) -> CallId {
     let mut text = [0; ID_BYTES];
     let digits = b"0123456789abcdef";
     let number = (u128::from(nonce) << 64) | u128::from(id);

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bb_proto::usage::Wire;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::Options;
 use super::referee::{Received, Referee};
 use super::render::{Plan, Rendered, render};
 use super::request::{Asked, Form, harmless_tool};
@@ -22,6 +25,10 @@ pub(super) struct State {
     scripts: Mutex<Scripts>,
     renderings: Mutex<HashMap<RenderingKey, Arc<Rendered>>>,
     key: Option<String>,
+    pub(super) websockets: bool,
+    /// Connections that are no HTTP any more.
+    pub(super) upgraded: TaskTracker,
+    pub(super) stop: CancellationToken,
     ids: AtomicU64,
     script_numbers: AtomicU64,
     /// Tells the ids of this provider from those of another one.
@@ -49,21 +56,24 @@ struct RenderingKey {
 }
 
 impl State {
-    pub(super) fn new(calls_kept: usize, key: Option<String>, script: Script) -> Self {
+    pub(super) fn new(options: &Options, stop: CancellationToken) -> Self {
         let default = Numbered {
             number: 0,
-            script: Arc::new(script),
+            script: Arc::new(options.script.clone()),
         };
         let now = since_epoch();
         Self {
-            referee: Arc::new(Referee::new(calls_kept)),
+            referee: Arc::new(Referee::new(options.calls_kept)),
             scripts: Mutex::new(Scripts {
                 queue: VecDeque::new(),
                 overrides: Vec::new(),
                 default,
             }),
             renderings: Mutex::default(),
-            key,
+            key: options.key.clone(),
+            websockets: options.websockets,
+            upgraded: TaskTracker::new(),
+            stop,
             ids: AtomicU64::new(0),
             script_numbers: AtomicU64::new(1),
             nonce: now.subsec_nanos() ^ std::process::id().rotate_left(16),
@@ -89,6 +99,11 @@ impl State {
     pub(super) fn enqueue(&self, script: Script) {
         let numbered = self.numbered(script);
         self.scripts().queue.push_back(numbered);
+    }
+
+    /// A script that stands on no list.
+    pub(super) fn unlisted(&self, script: Script) -> Numbered {
+        self.numbered(script)
     }
 
     fn numbered(&self, script: Script) -> Numbered {

@@ -33,6 +33,7 @@ struct Known {
     prefix: &'static str,
     credential: CredentialHeader,
     include_usage: bool,
+    websocket: bool,
     quirks: Quirks,
     versions: &'static [&'static str],
     rules: &'static [&'static [Rule]],
@@ -46,6 +47,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::XApiKey,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -64,6 +66,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: true,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -83,6 +86,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::XGoogApiKey,
         include_usage: true,
+        websocket: false,
         quirks: HIDDEN_THINKING,
         versions: &["v1beta", "v1", "v1alpha"],
         rules: &[GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, FILES],
@@ -94,6 +98,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "/api",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -113,6 +118,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -131,6 +137,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -149,6 +156,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         // It refuses a field that it does not know, and states usage in every stream anyway.
         include_usage: false,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -166,6 +174,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "/openai",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -183,6 +192,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: REASONING_ON_TOP,
         versions: &["v1"],
         rules: &[
@@ -203,6 +213,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: HIDDEN_THINKING,
         versions: &["v1", "v1beta1"],
         rules: &[VERTEX],
@@ -214,6 +225,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -231,6 +243,7 @@ const PROVIDERS: &[Known] = &[
         prefix: "",
         credential: CredentialHeader::Bearer,
         include_usage: true,
+        websocket: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[OPENAI_CHAT, MODELS, FILES, BATCH_AND_REALTIME],
@@ -273,6 +286,7 @@ fn row(known: &Known) -> Option<ProviderRow> {
             .collect(),
         credential: known.credential,
         include_usage: known.include_usage,
+        websocket: known.websocket,
         quirks: known.quirks,
         versions: known.versions.iter().copied().map(Cow::Borrowed).collect(),
         routes: routes(known.rules),

@@ -1,7 +1,7 @@
 use bb_proto::ids::ProviderKey;
 use bb_proto::usage::Wire;
 
-use super::RouteKind::{Call, Refused, Unmetered};
+use super::RouteKind::{Call, Refused, Unmetered, WebSocket};
 use super::*;
 
 fn row(key: &str) -> ProviderRow {
@@ -23,7 +23,7 @@ fn check(key: &str, lines: &[(&str, &str, Option<RouteKind>)]) {
 const BATCH: Option<RouteKind> = Some(Refused(RouteRefusal::Batch));
 const REALTIME: Option<RouteKind> = Some(Refused(RouteRefusal::Realtime));
 const FILES: Option<RouteKind> = Some(Refused(RouteRefusal::Files));
-const WEBSOCKET: Option<RouteKind> = Some(Refused(RouteRefusal::WebSocket));
+const WEBSOCKET: Option<RouteKind> = Some(WebSocket(Wire::OpenaiResponses));
 const MESSAGES: Option<RouteKind> = Some(Call(Wire::AnthropicMessages));
 const CHAT: Option<RouteKind> = Some(Call(Wire::OpenaiChat));
 const RESPONSES: Option<RouteKind> = Some(Call(Wire::OpenaiResponses));

@@ -235,7 +235,6 @@ fn codex_prints_the_sentence_of_every_refusal_that_stays() {
 
 #[test]
 fn a_refused_route_has_a_reason() {
-    assert_eq!(Reason::from(RouteRefusal::WebSocket), Reason::Upgrade);
     for refusal in [
         RouteRefusal::Batch,
         RouteRefusal::Realtime,

@@ -49,6 +49,25 @@ impl Message {
     }
 }
 
+/// Returns whether a provider's message is the first of a response.
+pub fn begins_response(text: &[u8]) -> bool {
+    let mut cursor = Cursor::new(text);
+    let mut kind = || {
+        cursor.take(b'{')?;
+        while let Member::Key(key) = cursor.member()? {
+            if key.decode("type".len()).as_deref() == Some("type") {
+                return cursor.string()?.decode(KIND_BYTES_MAX);
+            }
+            cursor.skip(&mut ())?;
+        }
+        None
+    };
+    matches!(
+        kind().as_deref(),
+        Some("response.created" | "response.queued" | "response.in_progress")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

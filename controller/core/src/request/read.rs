@@ -185,6 +185,12 @@ impl Reader {
             "model" => self.model(cursor)?,
             "stream" => self.facts.stream = cursor.raw(self)? == b"true",
             "max_output_tokens" => self.output_max.note(cursor.raw(&mut ())?),
+            // A warm-up of a WebSocket: it is read, and nothing is generated.
+            "generate" => {
+                if cursor.raw(self)? == b"false" {
+                    self.output_max.note(b"0");
+                }
+            }
             "background" => self.facts.background |= cursor.raw(self)? == b"true",
             "previous_response_id" | "conversation" | "prompt" => {
                 let says = says_something(cursor.raw(self)?);

@@ -120,8 +120,8 @@ fn everything_else_is_read_as_it_was_written() {
         Some(Credential::File("/etc/keys/openai".into()))
     );
     assert_eq!(
-        (codex.include_usage, codex.weights),
-        (Some(false), Weights::default())
+        (codex.include_usage, codex.websocket, codex.weights),
+        (Some(false), Some(false), Weights::default())
     );
     let local = &providers[&provider("local")];
     assert_eq!(
@@ -158,7 +158,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
             "copies": null, "upstream": null, "credential": "env:ANTHROPIC_API_KEY",
             "weights_thousandths":
                 {"input": 1000, "cache_read": 100, "cache_write": 1250, "output": 5000},
-            "include_usage": null, "line": 49,
+            "include_usage": null, "websocket": null, "line": 49,
         })
     );
     assert_eq!(

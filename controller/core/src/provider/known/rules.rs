@@ -2,7 +2,7 @@
 
 use bb_proto::usage::Wire;
 
-use crate::provider::RouteKind::{self, Call, Refused, Unmetered};
+use crate::provider::RouteKind::{self, Call, Refused, Unmetered, WebSocket};
 use crate::provider::RouteRefusal;
 
 /// A method, a pattern of a path, and what it means.
@@ -37,7 +37,7 @@ pub(super) const OPENAI_RESPONSES: &[Rule] = &[
     ("GET", "/{v}/responses/{id}", Unmetered),
     ("GET", "/{v}/responses/{id}/input_items", Unmetered),
     ("DELETE", "/{v}/responses/{id}", Unmetered),
-    ("GET", "/{v}/responses", Refused(RouteRefusal::WebSocket)),
+    ("GET", "/{v}/responses", WebSocket(Wire::OpenaiResponses)),
 ];
 
 pub(super) const GEMINI: &[Rule] = &[
@@ -139,7 +139,7 @@ pub(super) const CHATGPT_BACKEND: &[Rule] = &[
     (
         "GET",
         "/backend-api/codex/responses",
-        Refused(RouteRefusal::WebSocket),
+        WebSocket(Wire::OpenaiResponses),
     ),
     ("GET", "/backend-api/codex/models", Unmetered),
     (
