@@ -206,3 +206,26 @@ fn a_client_that_is_not_installed_is_skipped_in_words() {
         "skipped: codex is not there; scripts/clients installs it"
     );
 }
+
+#[tokio::test]
+async fn codex_asks_over_a_websocket_where_there_is_one() {
+    each(&[Client::Codex], |client| async move {
+        let provider = Provider::start_with(crate::provider::Options {
+            websockets: true,
+            ..crate::provider::Options::default()
+        })
+        .await
+        .unwrap();
+        let run = Prompt::new(client, provider.url(), KEY)
+            .run()
+            .await
+            .unwrap();
+        let requests = provider.requests();
+        let kinds: Vec<Kind> = requests.iter().map(|call| call.request.kind).collect();
+        // The warm-up has a connection of its own here.
+        let each = [Kind::Upgrade, Kind::Call];
+        assert_eq!(kinds, [each, each].concat(), "{run:?}");
+        assert_eq!(run.code(), 0, "{run:?}");
+    })
+    .await;
+}
