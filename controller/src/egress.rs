@@ -17,6 +17,7 @@ mod answers;
 mod body;
 mod client_body;
 mod cutting;
+mod decoding;
 mod document;
 mod encoded;
 mod exchange;

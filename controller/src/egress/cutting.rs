@@ -40,7 +40,7 @@ impl Flow {
         let Some(cutting) = &self.cutting else {
             return Poll::Pending;
         };
-        let can_wait = self.hold == Hold::Event && self.tap.is_identity();
+        let can_wait = self.hold == Hold::Event && self.tap.is_plain();
         if can_wait && !self.is_between() && cutting.bytes <= BOUNDARY_BYTES {
             return Poll::Pending;
         }

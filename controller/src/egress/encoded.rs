@@ -1,11 +1,16 @@
-//! A client's request as it was before it was encoded: to be read, never to be sent.
+//! A client's request as it was before it was encoded: to be read, and where it had to be changed
+//! to be encoded again.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read, Write as _};
 
-use flate2::read::MultiGzDecoder;
-use http::header::{self, HeaderMap, HeaderValue};
-use ruzstd::decoding::StreamingDecoder;
+use flate2::Compression;
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::write::{GzEncoder, ZlibEncoder};
+use http::HeaderMap;
+use zstd::stream::read::Decoder as ZstdDecoder;
+
+use super::decoding::{Coding, Encoded, ZSTD_WINDOW_LOG_MAX};
 
 /// Returns what a body stands for, of at most `bytes_max`.
 ///
@@ -15,20 +20,106 @@ pub(super) fn decoded<'b>(
     body: &'b [u8],
     bytes_max: u64,
 ) -> Option<Cow<'b, [u8]>> {
-    let coding = headers
-        .get(header::CONTENT_ENCODING)
-        .map(HeaderValue::as_bytes);
+    let coding = match Encoded::of(headers) {
+        Encoded::Not => return Some(Cow::Borrowed(body)),
+        Encoded::Unknown => return None,
+        Encoded::By(coding) => coding,
+    };
     match coding {
-        None | Some(b"" | b"identity") => Some(Cow::Borrowed(body)),
-        Some(b"gzip" | b"x-gzip") => whole(MultiGzDecoder::new(body), bytes_max),
-        Some(b"zstd") => whole(StreamingDecoder::new(body).ok()?, bytes_max),
-        Some(_) => None,
+        Coding::Gzip => whole(MultiGzDecoder::new(body), bytes_max),
+        Coding::Deflate => whole(ZlibDecoder::new(body), bytes_max)
+            .or_else(|| whole(DeflateDecoder::new(body), bytes_max)),
+        Coding::Brotli => {
+            let decoder = brotli_decompressor::Decompressor::new(body, BUFFER_BYTES);
+            whole(decoder, bytes_max)
+        }
+        Coding::Zstd => {
+            let mut decoder = ZstdDecoder::new(body).ok()?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).ok()?;
+            whole(decoder, bytes_max)
+        }
     }
 }
+
+/// The room of a decoder's input, in bytes.
+const BUFFER_BYTES: usize = 4 << 10;
 
 fn whole(decoder: impl Read, bytes_max: u64) -> Option<Cow<'static, [u8]>> {
     let mut bytes = Vec::new();
     let mut bounded = decoder.take(bytes_max.saturating_add(1));
     bounded.read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= bytes_max).then_some(Cow::Owned(bytes))
+}
+
+/// Encodes a body as these headers say it is; `None` where this cannot be done.
+pub(super) fn encoded(headers: &HeaderMap, body: Vec<u8>) -> Option<Vec<u8>> {
+    match Encoded::of(headers) {
+        Encoded::Not => Some(body),
+        Encoded::By(Coding::Gzip) => gzip(&body).ok(),
+        Encoded::By(Coding::Deflate) => zlib(&body).ok(),
+        Encoded::By(Coding::Zstd) => zstd::encode_all(&*body, zstd::DEFAULT_COMPRESSION_LEVEL).ok(),
+        // There is a decoder of it only, and no client that was tried sends it.
+        Encoded::By(Coding::Brotli) | Encoded::Unknown => None,
+    }
+}
+
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+fn zlib(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_ENCODING, HeaderValue};
+
+    use super::*;
+
+    const BODY: &[u8] = br#"{"model":"gpt-5","stream":true,"messages":[]}"#;
+    const BYTES_MAX: u64 = 1_000;
+
+    fn headers(coding: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        headers
+    }
+
+    #[test]
+    fn what_was_encoded_again_stands_for_the_same() {
+        for coding in ["gzip", "x-gzip", "GZIP", "deflate", "zstd", "identity", ""] {
+            let headers = headers(coding);
+            let encoded = encoded(&headers, BODY.to_vec()).expect("a coding");
+            let decoded = decoded(&headers, &encoded, BYTES_MAX).expect("a coding");
+            assert_eq!(decoded, BODY, "{coding}");
+        }
+        for coding in ["compress", "gzip, br"] {
+            assert_eq!(encoded(&headers(coding), BODY.to_vec()), None, "{coding}");
+            assert_eq!(decoded(&headers(coding), BODY, BYTES_MAX), None, "{coding}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_more_than_a_body_may_have_is_not_read() {
+        let blanks = vec![b' '; 1 << 20];
+        for coding in ["gzip", "deflate", "zstd"] {
+            let headers = headers(coding);
+            let bomb = encoded(&headers, blanks.clone()).expect("a coding");
+            assert!(bomb.len() < 10_000);
+            assert_eq!(decoded(&headers, &bomb, BYTES_MAX), None, "{coding}");
+            assert!(decoded(&headers, &bomb, 1 << 20).is_some(), "{coding}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_not_read() {
+        for coding in ["gzip", "deflate", "br", "zstd"] {
+            assert_eq!(decoded(&headers(coding), BODY, BYTES_MAX), None, "{coding}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::Egress;
 use super::body::{RequestBody, Whole};
 use super::client_body::ClientBody;
 use super::document::{Document, Reading};
-use super::encoded::decoded;
+use super::encoded::{decoded, encoded};
 use super::flow::{Flow, HELD_BYTES_MAX, Hold};
 use super::headers::strip_hop_by_hop;
 use super::identify::target;
@@ -120,14 +120,18 @@ async fn prepare(
     };
     // What cannot be decoded is judged by what was sent.
     let readable = decoded(&head.headers, &body, egress.limits().body_max);
-    let facts = RequestFacts::read(call.wire, &call.path, readable.as_deref().unwrap_or(&body));
+    let read = readable.as_deref().unwrap_or(&body);
+    let facts = RequestFacts::read(call.wire, &call.path, read);
     let mut asked_usage = false;
     let wants_usage = call.wire == Wire::OpenaiChat
         && facts.stream
         && facts.include_usage != Some(true)
-        && call.provider()?.row.include_usage
-        && !head.headers.contains_key(header::CONTENT_ENCODING);
-    if wants_usage && let Some(with_usage) = with_include_usage(&body) {
+        && call.provider()?.row.include_usage;
+    if wants_usage
+        && let Some(readable) = &readable
+        && let Some(with_usage) = with_include_usage(readable)
+        && let Some(with_usage) = encoded(&head.headers, with_usage)
+    {
         body = Bytes::from(with_usage);
         asked_usage = true;
     }
@@ -261,7 +265,7 @@ async fn receive(
     } = parts;
     let tap = make_tap(&head.headers);
     // What is encoded passes as it is: the filter would look for events in it, and wait.
-    let filter = (asked_usage && tap.is_identity()).then(UsageChunkFilter::new);
+    let filter = (asked_usage && tap.is_plain()).then(UsageChunkFilter::new);
     let mut flow = Flow::new(body, tap, in_flight, cut, filter, limits.idle_timeout);
     if is_document {
         return receive_document(egress, call, head, flow).await;

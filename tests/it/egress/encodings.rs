@@ -3,17 +3,15 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
-use bb_proto::usage::Usage;
 use bb_tests::harness::{Answer, System, send};
 use bb_tests::provider::{Provider, Script};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::Method;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::charges::{Charge, File, charges, only_call, only_charge};
 use super::raw::{NOTHING, Scene, read_bytes};
-use super::ways::{self, CHAT_UNASKED, Form, MESSAGES, MESSAGES_WHOLE, STREAMS, Way, within};
+use super::ways::{self, CHAT, CHAT_UNASKED, Form, MESSAGES, MESSAGES_WHOLE, STREAMS, Way, within};
 
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -67,7 +65,7 @@ async fn pass(scene: &Scene, way: &Way, coding: &str, encoded: &[u8]) -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gzip_and_deflate_answers_are_metered_while_their_bytes_pass() -> Result<()> {
+async fn encoded_answers_are_metered_while_their_bytes_pass() -> Result<()> {
     let scene = Scene::start("").await?;
     for way in ways::all() {
         let whole = way.ask_directly(&scene.system).await?;
@@ -83,6 +81,8 @@ async fn gzip_and_deflate_answers_are_metered_while_their_bytes_pass() -> Result
             ("gzip", gzip(&whole.body)?),
             ("x-gzip", gzip(&whole.body)?),
             ("deflate", zlib(&whole.body)?),
+            ("deflate", deflate(&whole.body)?),
+            ("zstd", zstd::encode_all(&*whole.body, 3)?),
         ] {
             let (_, charge) = pass(&scene, &way, coding, &encoded).await?;
             assert_eq!(charge.usage, stated, "{} {coding}", way.name);
@@ -148,7 +148,7 @@ async fn an_answer_that_cannot_be_decoded_passes_and_is_charged_by_estimate() ->
             ("zstd", whole.to_vec()),
             ("gzip, gzip", gzip(&gzip(&whole)?)?),
             ("gzip", broken),
-            ("deflate", deflate(&whole)?),
+            ("compress", whole.to_vec()),
         ] {
             let (_, charge) = pass(&scene, &way, coding, &encoded).await?;
             let what = format!("{} {coding}: {charge:?}", way.name);
@@ -212,17 +212,48 @@ async fn an_encoded_request_passes_as_it_is_and_its_answer_is_metered() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_encoded_chat_request_is_not_made_to_ask_for_usage() -> Result<()> {
+async fn an_encoded_chat_request_is_encoded_again_where_usage_is_asked_for() -> Result<()> {
+    let plain = CHAT_UNASKED.body.as_bytes();
+    for (coding, body) in [
+        ("gzip", gzip(plain)?),
+        ("deflate", zlib(plain)?),
+        ("zstd", zstd::encode_all(plain, 3)?),
+    ] {
+        let provider = Provider::start(Script::default()).await?;
+        let system = System::start(&provider, "").await?;
+        let web = system.bottle("web").await?;
+        let token = format!("Bearer {}", web.token);
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-encoding", coding),
+        ];
+        let target = CHAT_UNASKED.target();
+        let sent = send(&system.egress, Method::POST, &target, &headers, body);
+        let answer = within(sent).await??;
+        // The client did not ask for usage, and does not see it.
+        assert!(answer.text().ends_with("data: [DONE]\n\n"), "{answer:?}");
+        assert!(!answer.text().contains("prompt_tokens"), "{answer:?}");
+        let call = only_call(&provider);
+        assert_eq!(call.request.header("content-encoding"), Some(coding));
+        let charge = only_charge(&system, &web).await?;
+        assert!(!charge.is_estimated, "{coding}: {charge:?}");
+        assert_eq!(charge.usage, call.answer.stated, "{coding}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoded_chat_request_that_asks_for_usage_itself_passes_as_it_is() -> Result<()> {
     let provider = Provider::start(Script::default()).await?;
     let system = System::start(&provider, "").await?;
     let web = system.bottle("web").await?;
-    let body = gzip(CHAT_UNASKED.body.as_bytes())?;
+    let body = gzip(CHAT.body.as_bytes())?;
     let token = format!("Bearer {}", web.token);
     let headers = [
         ("authorization", token.as_str()),
         ("content-encoding", "gzip"),
     ];
-    let target = CHAT_UNASKED.target();
+    let target = CHAT.target();
     let sent = send(
         &system.egress,
         Method::POST,
@@ -230,15 +261,8 @@ async fn an_encoded_chat_request_is_not_made_to_ask_for_usage() -> Result<()> {
         &headers,
         body.clone(),
     );
-    let answer = within(sent).await??;
-    assert!(answer.text().ends_with("data: [DONE]\n\n"), "{answer:?}");
+    within(sent).await??;
     assert_eq!(only_call(&provider).request.body, body);
-    let charge = only_charge(&system, &web).await?;
-    assert!(
-        charge.is_estimated && charge.usage.output > Some(0),
-        "{charge:?}"
-    );
-    assert_ne!(charge.usage, Usage::default());
     Ok(())
 }
 
@@ -249,7 +273,7 @@ async fn what_an_encoded_request_asks_for_binds_it_as_if_it_were_plain() -> Resu
     let web = system.bottle("web").await?;
     let token = format!("Bearer {}", web.token);
     let asked = br#"{"model":"gpt-5.2","input":"hi","background":true}"#;
-    let zstd = compress_to_vec(asked.as_slice(), CompressionLevel::Fastest);
+    let zstd = zstd::encode_all(asked.as_slice(), 3)?;
     for (coding, body) in [
         ("identity", asked.to_vec()),
         ("gzip", gzip(asked)?),
@@ -274,7 +298,7 @@ async fn what_an_encoded_request_asks_for_binds_it_as_if_it_were_plain() -> Resu
     // One that may go passes as it came.
     let long = "Rename the function and run the tests again. ".repeat(4_000);
     let asked = format!(r#"{{"model":"gpt-5.2","input":"{long}"}}"#);
-    let body = compress_to_vec(asked.as_bytes(), CompressionLevel::Fastest);
+    let body = zstd::encode_all(asked.as_bytes(), 3)?;
     assert!(body.len() < asked.len() / 10);
     let headers = [
         ("authorization", token.as_str()),

@@ -261,6 +261,14 @@ fn decoded<'a>(headers: &HeaderMap, raw: &'a [u8]) -> Option<Cow<'a, [u8]>> {
                 .ok()?;
             Some(Cow::Owned(plain))
         }
+        Some(b"deflate") => {
+            let mut plain = Vec::new();
+            flate2::read::ZlibDecoder::new(raw)
+                .read_to_end(&mut plain)
+                .ok()?;
+            Some(Cow::Owned(plain))
+        }
+        Some(b"zstd") => Some(Cow::Owned(zstd::decode_all(raw).ok()?)),
         Some(_) => None,
     }
 }
