@@ -32,10 +32,22 @@ pub(super) struct Facts {
 /// Keeps a name, bounded; what is empty or no text changes nothing.
 pub(super) fn keep_name(slot: &mut Option<String>, value: Value<'_>) {
     let Value::Text(text) = value else { return };
-    let text = text.get(..NAME_MAX).unwrap_or(text);
+    let text = whole_characters(text.get(..NAME_MAX).unwrap_or(text));
     let is_known = slot.as_ref().is_some_and(|known| known.as_bytes() == text);
     if !text.is_empty() && !is_known {
-        *slot = Some(String::from_utf8_lossy(text).into_owned());
+        let name = String::from_utf8_lossy(text);
+        let end = name.floor_char_boundary(NAME_MAX);
+        *slot = name.get(..end).map(str::to_owned);
+    }
+}
+
+/// Leaves out a character at the end that is cut.
+fn whole_characters(text: &[u8]) -> &[u8] {
+    match std::str::from_utf8(text) {
+        Err(error) if error.error_len().is_none() => {
+            text.get(..error.valid_up_to()).unwrap_or_default()
+        }
+        _ => text,
     }
 }
 

@@ -111,16 +111,29 @@ fn usage_in_a_string_or_out_of_its_place_is_none() {
 }
 
 #[test]
-fn names_are_kept_up_to_a_bound() {
-    let long = "é".repeat(5000);
-    let body = format!(r#"{{"type":"message","model":"{long}","id":"{long}"}}"#);
-    let meter = read(Wire::AnthropicMessages, &body);
-    assert!(
-        meter
-            .model()
-            .is_some_and(|name| name.len() <= 128 && long.starts_with(name))
-    );
-    assert!(meter.response_id().is_some_and(|id| id.len() <= 128));
+fn names_are_kept_up_to_a_bound_and_end_with_a_whole_character() {
+    for letter in ["é", "€", "\u{1F600}"] {
+        for before in ["", "a", "ab", "abc"] {
+            let long = format!("{before}{}", letter.repeat(5000));
+            let body = format!(r#"{{"type":"message","model":"{long}","id":"{long}"}}"#);
+            let meter = read(Wire::AnthropicMessages, &body);
+            for name in [meter.model(), meter.response_id()] {
+                let name = name.unwrap();
+                assert!(long.starts_with(name), "{name}");
+                assert!((125..=128).contains(&name.len()), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_that_are_no_text_take_no_more_than_the_bound() {
+    let mut body = br#"{"type":"message","model":""#.to_vec();
+    body.extend([0xFF; 200]);
+    body.extend(br#""}"#);
+    let mut meter = meter(Wire::AnthropicMessages);
+    meter.read(&body);
+    assert!(meter.model().is_some_and(|name| name.len() <= 128));
 }
 
 #[test]
