@@ -1,6 +1,6 @@
 //! A stream says the same thing again and again: the shape of an event, to pass the next ones by.
 //!
-//! A shape is the bytes of one event with holes in it: the strings and numbers that may differ.
+//! A shape is the bytes of one event but for its holes: the strings and numbers that may differ.
 //! An event that is equal but for the holes means the same calls of the sink, so it need not be
 //! read token by token. A shape never guesses: where an event differs in anything else, or a hole
 //! holds what the scanner would not take, it does not fit.
@@ -9,12 +9,14 @@ use memchr::memchr3;
 
 use super::{COUNT_MAX, Field, Node, SHORT, Scanner, Sink, State, Take, Text, Value};
 
-/// The longest event whose shape is kept, in bytes.
-const SHAPE_BYTES_MAX: usize = 1024;
+/// The longest event whose shape is learned, in bytes.
+const EVENT_BYTES_MAX: usize = 1024;
+/// The most bytes of it that may stand outside of holes.
+const SHAPE_BYTES_MAX: usize = 512;
 /// The most holes of a shape.
 const HOLES_MAX: usize = 16;
 /// The most calls of a shape.
-const CALLS_MAX: usize = 48;
+const CALLS_MAX: usize = 32;
 /// The most bytes that a shape takes beside its own size.
 #[cfg(test)]
 pub(in crate::meter) const SHAPE_SIZE_MAX: usize =
@@ -34,9 +36,8 @@ enum Kind {
 #[derive(Debug, Clone, Copy)]
 struct Hole {
     kind: Kind,
-    /// Where it stands in the bytes that were learned, and where it ends.
-    from: u16,
-    to: u16,
+    /// Where it stands in the bytes that are kept.
+    at: u16,
 }
 
 /// One call of the sink.
@@ -46,7 +47,7 @@ enum Call {
     End(Field),
     Null(Field),
     Bool(Field, bool),
-    /// A string whose content is the same each time; where it stands.
+    /// A string whose content is the same each time; where it stands in the bytes that are kept.
     Word(Field, u16, u16),
     /// A string whose content does not matter.
     Text(Field),
@@ -59,6 +60,7 @@ enum Call {
 /// The shape of an event.
 #[derive(Debug)]
 pub(in crate::meter) struct Shape {
+    /// What stands outside of the holes.
     bytes: Box<[u8]>,
     holes: Box<[Hole]>,
     calls: Box<[Call]>,
@@ -84,20 +86,20 @@ impl Shape {
         to: usize,
         root: &'static Node,
     ) -> Option<Self> {
-        if event.len() > SHAPE_BYTES_MAX {
+        if event.len() > EVENT_BYTES_MAX {
             return None;
         }
         let mut scanner = Scanner::new(root);
-        let mut learner = Learner::default();
-        for (at, byte) in event.get(..to)?.iter().enumerate().skip(from) {
-            learner.at = u16::try_from(at).ok()?;
+        let mut learner = Learner::new();
+        learner.keep(event.get(..from)?)?;
+        for byte in event.get(from..to)? {
             let before = scanner.state;
             scanner.feed(&[*byte], &mut learner);
-            learner.pass(before, &scanner);
+            learner.pass(*byte, before, &scanner)?;
         }
-        let fits = learner.holes.len() <= HOLES_MAX && learner.calls.len() <= CALLS_MAX;
-        (scanner.is_closed() && fits && !learner.is_odd).then(|| Self {
-            bytes: event.into(),
+        learner.keep(event.get(to..)?)?;
+        scanner.is_closed().then(|| Self {
+            bytes: learner.bytes.into(),
             holes: learner.holes.into(),
             calls: learner.calls.into(),
         })
@@ -109,7 +111,8 @@ impl Shape {
         let mut rest = bytes;
         let mut same = 0;
         for (hole, found) in self.holes.iter().zip(&mut found) {
-            rest = rest.strip_prefix(self.bytes.get(same..usize::from(hole.from))?)?;
+            let at = usize::from(hole.at);
+            rest = rest.strip_prefix(self.bytes.get(same..at)?)?;
             let (size, behind) = match hole.kind {
                 Kind::Text => pass_text(rest)?,
                 Kind::Count => pass_count(rest)?,
@@ -117,7 +120,7 @@ impl Shape {
             };
             *found = size;
             rest = behind;
-            same = usize::from(hole.to);
+            same = at;
         }
         rest = rest.strip_prefix(self.bytes.get(same..)?)?;
         Some(Fit {
@@ -156,10 +159,11 @@ impl Fit<'_> {
 }
 
 /// Writes down the calls of one document that is read byte by byte, and where its holes are.
-#[derive(Debug, Default)]
+///
+/// It takes no more than a shape may, however long and odd the document is.
+#[derive(Debug)]
 struct Learner {
-    /// Where the byte stands that is read.
-    at: u16,
+    bytes: Vec<u8>,
     holes: Vec<Hole>,
     calls: Vec<Call>,
     /// Where the word that is read begins.
@@ -168,51 +172,68 @@ struct Learner {
 }
 
 impl Learner {
-    /// Looks at what the byte that was just read did to the scanner.
-    fn pass(&mut self, before: State, scanner: &Scanner) {
-        if scanner.skipped > 0 && scanner.node.take == Take::Flow {
-            self.is_odd = true;
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(SHAPE_BYTES_MAX),
+            holes: Vec::with_capacity(HOLES_MAX),
+            calls: Vec::with_capacity(CALLS_MAX),
+            word: 0,
+            is_odd: false,
         }
-        let behind = self.at.saturating_add(1);
+    }
+
+    /// Keeps bytes that are the same each time; `None` where they are too many.
+    fn keep(&mut self, bytes: &[u8]) -> Option<()> {
+        let room = SHAPE_BYTES_MAX.checked_sub(self.bytes.len())?;
+        (bytes.len() <= room).then(|| self.bytes.extend_from_slice(bytes))
+    }
+
+    /// Looks at what `byte` did to the scanner; `None` where no shape comes of it.
+    fn pass(&mut self, byte: u8, before: State, scanner: &Scanner) -> Option<()> {
+        if scanner.skipped > 0 && scanner.node.take == Take::Flow {
+            return None;
+        }
         let is_word = scanner.node.take == Take::Word;
         match scanner.state {
-            State::Escape(of) if of == Text::Key || (of == Text::Value && is_word) => {
-                self.is_odd = true;
+            State::Escape(of) if of == Text::Key || (of == Text::Value && is_word) => return None,
+            State::Text(Text::Value) if is_word => {
+                self.keep(&[byte])?;
+                if !is_inside(before) {
+                    self.word = self.at();
+                }
             }
-            State::Text(Text::Value) if is_word && is_inside(before) => {}
-            State::Text(Text::Value) if is_word => self.word = behind,
             State::Text(Text::Value | Text::Skipped) | State::Escape(_) | State::Unicode(..) => {
-                if is_inside(before) {
-                    self.widen(behind);
-                } else {
-                    self.dig(Kind::Text, behind, behind);
+                if !is_inside(before) {
+                    self.keep(&[byte])?;
+                    self.dig(Kind::Text)?;
                     if scanner.state == State::Text(Text::Value) && scanner.node.take == Take::Flow
                     {
-                        self.calls
-                            .push(Call::Flow(scanner.node.field, self.last_hole()));
+                        self.call(Call::Flow(scanner.node.field, self.last_hole()));
                     }
                 }
             }
-            State::Number(_) => {
-                if matches!(before, State::Number(_)) {
-                    self.widen(behind);
-                } else if scanner.node.field == Field::Nothing {
-                    self.dig(Kind::Number, self.at, behind);
-                } else {
-                    self.dig(Kind::Count, self.at, behind);
-                }
-            }
-            _ => {}
+            State::Number(_) if matches!(before, State::Number(_)) => {}
+            State::Number(_) if scanner.node.field == Field::Nothing => self.dig(Kind::Number)?,
+            State::Number(_) => self.dig(Kind::Count)?,
+            _ => self.keep(&[byte])?,
         }
+        (!self.is_odd).then_some(())
     }
 
-    fn dig(&mut self, kind: Kind, from: u16, to: u16) {
-        self.holes.push(Hole { kind, from, to });
+    fn at(&self) -> u16 {
+        u16::try_from(self.bytes.len()).unwrap_or(u16::MAX)
     }
 
-    fn widen(&mut self, to: u16) {
-        if let Some(hole) = self.holes.last_mut() {
-            hole.to = to;
+    fn dig(&mut self, kind: Kind) -> Option<()> {
+        let at = self.at();
+        (self.holes.len() < HOLES_MAX).then(|| self.holes.push(Hole { kind, at }))
+    }
+
+    fn call(&mut self, call: Call) {
+        if self.calls.len() < CALLS_MAX {
+            self.calls.push(call);
+        } else {
+            self.is_odd = true;
         }
     }
 
@@ -223,11 +244,11 @@ impl Learner {
 
 impl Sink for Learner {
     fn begin(&mut self, field: Field) {
-        self.calls.push(Call::Begin(field));
+        self.call(Call::Begin(field));
     }
 
     fn end(&mut self, field: Field) {
-        self.calls.push(Call::End(field));
+        self.call(Call::End(field));
     }
 
     fn value(&mut self, field: Field, value: Value<'_>) {
@@ -240,9 +261,9 @@ impl Sink for Learner {
                 return;
             }
             Value::Text(b"") => Call::Text(field),
-            Value::Text(_) => Call::Word(field, self.word, self.at),
+            Value::Text(_) => Call::Word(field, self.word, self.at()),
         };
-        self.calls.push(call);
+        self.call(call);
     }
 
     fn flow(&mut self, _field: Field, _bytes: u64) {}

@@ -138,7 +138,18 @@ fn an_event_that_differs_in_anything_else_does_not_fit() {
 
 #[test]
 fn what_is_long_or_odd_has_no_shape() {
-    assert!(learned(&format!(r#"{{"text":"{}"}}"#, "a".repeat(SHAPE_BYTES_MAX))).is_none());
+    let text = |len| learned(&format!(r#"{{"text":"{}"}}"#, "a".repeat(len)));
+    assert!(text(SHAPE_BYTES_MAX).is_some_and(|shape| shape.bytes.len() < 40));
+    assert!(text(EVENT_BYTES_MAX).is_none());
+    let key = |len| learned(&format!(r#"{{"{}":1}}"#, "a".repeat(len)));
+    assert!(key(SHAPE_BYTES_MAX - 40).is_some() && key(SHAPE_BYTES_MAX).is_none());
+    assert!(
+        learned(&format!(
+            "{{{}\"n\":1}}",
+            "\"flag\":null,".repeat(CALLS_MAX)
+        ))
+        .is_none()
+    );
     assert!(learned(&format!("{{\"x\":[{}\"\"]}}", "\"\",".repeat(HOLES_MAX))).is_none());
     for odd in [
         r#"{"ty\u0070e":"delta"}"#,
