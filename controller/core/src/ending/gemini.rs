@@ -36,7 +36,12 @@ impl Standing {
         if !self.is_over {
             return format!("{before}{}]", self.chunk(sentence)).into_bytes();
         }
-        let close = if before == "[" { "[]" } else { "]" };
+        let close = match before {
+            "[" => "[]",
+            // Behind a comma a chunk must follow: one that says nothing.
+            "" => "{}]",
+            _ => "]",
+        };
         close.as_bytes().to_vec()
     }
 

@@ -1,7 +1,7 @@
 //! The bytes that end a stream, by where it stands.
 
 use bb_proto::usage::Wire;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -296,6 +296,26 @@ fn an_array_whose_end_is_held_back_is_closed_behind_the_chunks_before_it() {
     let ending = String::from_utf8(meter.ending_before_held(SENTENCE).unwrap()).unwrap();
     let whole: Value = serde_json::from_str(&format!("{}{ending}", &body[..at])).unwrap();
     assert_eq!(whole[1]["candidates"][0]["finishReason"], "MAX_TOKENS");
+}
+
+#[test]
+fn an_array_that_the_provider_ended_is_closed_behind_a_comma_too() {
+    let last = r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}}"#;
+    for start in [
+        format!("[{last}"),
+        format!("[{last},"),
+        format!("[{last},\r\n{{\"a"),
+    ] {
+        let mut meter = meter(Wire::Gemini);
+        let at = meter.read(start.as_bytes()).boundary.unwrap();
+        let ending = String::from_utf8(meter.ending(SENTENCE).unwrap()).unwrap();
+        let whole: Value = serde_json::from_str(&format!("{}{ending}", &start[..at])).unwrap();
+        let said = whole.as_array().unwrap();
+        assert!(
+            said.iter().skip(1).all(|chunk| chunk == &json!({})),
+            "{whole}"
+        );
+    }
 }
 
 #[test]
