@@ -23,6 +23,9 @@ use serde_json::{Value, json};
 /// How often each body is cut at random places.
 const RANDOM_ROUNDS: u64 = 8;
 
+/// At so many seams each body is cut there and nowhere else.
+const SEAMS_ALONE: usize = 64;
+
 #[test]
 fn recorded_answers_are_metered_exactly_at_any_cut() {
     let Some(folder) = std::env::var_os("BB_CORPUS") else {
@@ -59,12 +62,20 @@ fn wire_of(case: &Value) -> Option<Wire> {
 
 fn check(case: &Value, wire: Wire, body: &[u8]) -> Result<(), String> {
     let mut cuts = vec![Vec::new(), (1..body.len()).collect::<Vec<_>>()];
+    let seams = seams(body);
+    let apart = seams.len().div_ceil(SEAMS_ALONE).max(1);
+    cuts.extend(seams.iter().step_by(apart).map(|seam| vec![*seam]));
+    cuts.push(seams);
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for _ in 0..RANDOM_ROUNDS {
         cuts.push(random.cuts(body.len()));
     }
+    let (_, whole) = metered(case, wire, body, &[]);
     for (round, cuts) in cuts.iter().enumerate() {
-        let found = metered(case, wire, body, cuts);
+        let (found, rest) = metered(case, wire, body, cuts);
+        if rest != whole {
+            return Err(format!("round {round}: {rest}, but whole {whole}"));
+        }
         let is_right = accepted(case).contains(&found);
         if !is_right {
             let expected = &accepted(case)[0];
@@ -74,6 +85,15 @@ fn check(case: &Value, wire: Wire, body: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Returns every place inside a character of several bytes, and between a CR and its LF.
+fn seams(body: &[u8]) -> Vec<usize> {
+    let is_seam = |at: &usize| {
+        let is_inside_character = body[*at] & 0xC0 == 0x80;
+        is_inside_character || body[*at - 1..].starts_with(b"\r\n")
+    };
+    (1..body.len()).filter(is_seam).collect()
 }
 
 /// What a case accepts: what is expected of it, and where a recording is ambiguous the rest.
@@ -97,7 +117,8 @@ fn accepted(case: &Value) -> Vec<Value> {
     all
 }
 
-fn metered(case: &Value, wire: Wire, body: &[u8], cuts: &[usize]) -> Value {
+/// Returns what is expected of a case, and what else a meter says.
+fn metered(case: &Value, wire: Wire, body: &[u8], cuts: &[usize]) -> (Value, Value) {
     let text = |key: &str| case[key].as_str().unwrap_or_default();
     let framing = Framing::from_content_type(case["content_type"].as_str());
     let quirks = quirks_at(text("host"));
@@ -118,7 +139,13 @@ fn metered(case: &Value, wire: Wire, body: &[u8], cuts: &[usize]) -> Value {
         other
     });
     found["other_models"] = others.collect();
-    found
+    let flowed = meter.flowed_bytes();
+    let rest = json!({
+        "flowed": [flowed.text, flowed.reasoning],
+        "names": [meter.model(), meter.response_id()],
+        "ending": meter.ending("over"),
+    });
+    (found, rest)
 }
 
 fn counts(usage: Usage) -> Value {
