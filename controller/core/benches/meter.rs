@@ -1,4 +1,5 @@
-//! How fast streamed text is metered, beside a search for line ends and a full parse of the same.
+//! How fast answers are metered, beside a search for line ends and a full parse of the same, and
+//! what the meter takes of memory.
 
 #![expect(
     clippy::print_stdout,
@@ -16,6 +17,11 @@ use std::time::Instant;
 use bb_core::meter::{Meter, Quirks};
 use bb_proto::usage::Wire;
 
+#[path = "../tests/memory/counting.rs"]
+mod counting;
+
+use counting::Measure;
+
 /// Bytes of each stream.
 const STREAM_BYTES: usize = 16 << 20;
 /// Bytes given at once: what a socket read gives.
@@ -25,18 +31,14 @@ const ROUNDS: usize = 5;
 
 fn main() {
     println!(
-        "{:<34} {:>10} {:>10} {:>10}",
-        "MB/s", "meter", "memchr", "serde_json"
+        "{:<36} {:>10} {:>10} {:>10} {:>14}",
+        "MB/s", "meter", "memchr", "serde_json", "meter's bytes"
     );
     for (name, wire, stream) in streams() {
-        let meter = best(&stream, |stream| {
-            let mut meter = Meter::new(wire, None, Quirks::default(), 1);
-            for chunk in stream.chunks(CHUNK_BYTES) {
-                black_box(meter.read(black_box(chunk)));
-            }
-            meter.finish();
-            black_box(meter.usage());
-        });
+        let measure = Measure::begin();
+        run(wire, &stream);
+        let bytes = measure.peak().saturating_add(size_of::<Meter>());
+        let meter = best(&stream, |stream| run(wire, stream));
         let memchr = best(&stream, |stream| {
             black_box(memchr::memchr_iter(b'\n', black_box(stream)).count());
         });
@@ -46,8 +48,18 @@ fn main() {
                 black_box(serde_json::from_slice::<serde_json::Value>(data).ok());
             }
         });
-        println!("{name:<34} {meter:>10.0} {memchr:>10.0} {serde:>10.0}");
+        println!("{name:<36} {meter:>10.0} {memchr:>10.0} {serde:>10.0} {bytes:>14}");
     }
+}
+
+/// Meters a whole answer.
+fn run(wire: Wire, stream: &[u8]) {
+    let mut meter = Meter::new(wire, None, Quirks::default(), 1);
+    for chunk in stream.chunks(CHUNK_BYTES) {
+        black_box(meter.read(black_box(chunk)));
+    }
+    meter.finish();
+    black_box(meter.usage());
 }
 
 fn best(stream: &[u8], run: impl Fn(&[u8])) -> f64 {
@@ -100,7 +112,38 @@ fn streams() -> Vec<(&'static str, Wire, Vec<u8>)> {
             Wire::OpenaiChat,
             document("-0.01234567,"),
         ),
+        (
+            "responses, a document of 50 MB",
+            Wire::OpenaiResponses,
+            whole_response(50),
+        ),
+        (
+            "responses, repeating 5 MB at its end",
+            Wire::OpenaiResponses,
+            repeating(5),
+        ),
     ]
+}
+
+/// One response with so many megabytes of text before its usage.
+fn whole_response(megabytes: usize) -> Vec<u8> {
+    let line = r#"words of a sentence, \n and a \"quoted\" word; "#;
+    let lines = 1_000_000_usize.checked_div(line.len()).unwrap();
+    let text = line.repeat(lines.checked_mul(megabytes).unwrap());
+    let document = format!(
+        r#"{{"id":"resp_1","object":"response","status":"completed","output":[{{"type":"message","content":[{{"type":"output_text","text":"{text}"}}]}}],"usage":{{"input_tokens":12,"output_tokens":34}}}}"#
+    );
+    document.into_bytes()
+}
+
+/// A stream whose last event repeats so many megabytes of text.
+fn repeating(megabytes: usize) -> Vec<u8> {
+    let response = String::from_utf8(whole_response(megabytes)).unwrap();
+    let event = format!(
+        "event: response.completed\ndata: {{\"type\":\"response.completed\",\
+         \"sequence_number\":9,\"response\":{response}}}\n\n"
+    );
+    event.into_bytes()
 }
 
 fn document(item: &str) -> Vec<u8> {
