@@ -190,3 +190,6 @@ pub(super) fn framing(headers: &HeaderMap) -> Option<Framing> {
     let value = headers.get(header::CONTENT_TYPE);
     Framing::from_content_type(value.and_then(|value| value.to_str().ok()))
 }
+
+#[cfg(test)]
+mod tests;
