@@ -200,6 +200,7 @@ impl Tap {
             } else {
                 seen
             },
+            reasoning_bytes: flowed.reasoning,
         }
     }
 

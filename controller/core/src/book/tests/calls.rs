@@ -206,6 +206,22 @@ fn estimates_follow_what_the_provider_reports_of_a_model() {
 }
 
 #[test]
+fn what_output_to_expect_is_known_after_a_restart_and_bytes_a_token_are_learned_anew() {
+    check(
+        "
+        settings host/claude 100000
+        launch web
+        reserve 1 web claude 1000+9000 model=opus => 1 admitted 2000
+        settle 1 2000+300                         => 1 charged 2300 over 300
+        reserve 2 web claude 1000+9000 model=opus => 2 admitted 2300
+        settle 2 2000+700 cut                     => 2 charged ~2700 over 400
+        restart
+        reserve 3 web claude 1000+9000 model=opus => 3 admitted 1300
+        ",
+    );
+}
+
+#[test]
 fn a_gate_that_is_off_sets_nothing_aside_and_admits_while_anything_is_left() {
     check(
         "
