@@ -72,8 +72,10 @@ impl<'a> Args<'a> {
         ((input != "?").then(|| parse(input)), parse(output))
     }
 
+    /// Returns what is known of an answer, of which `hidden=` is reasoning that did not flow.
     pub(super) fn known(&self, at: usize, complete: bool) -> Known {
         let (input, output) = self.pair(at);
+        let hidden = self.value("hidden").map(parse::<u64>);
         let rate = FlowRate::cold(Wire::AnthropicMessages).bytes_per_token;
         Known {
             stated: Usage {
@@ -85,10 +87,14 @@ impl<'a> Args<'a> {
                 } else {
                     input.map(|_| 1)
                 },
+                reasoning: hidden,
                 ..Usage::default()
             },
             complete,
-            flowed_bytes: output.saturating_mul(rate).div_euclid(1_000),
+            flowed_bytes: output
+                .saturating_sub(hidden.unwrap_or(0))
+                .saturating_mul(rate)
+                .div_euclid(1_000),
             reasoning_bytes: 0,
         }
     }
