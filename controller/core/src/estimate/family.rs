@@ -1,6 +1,6 @@
 //! Which models are alike enough that one not seen yet starts from what the others taught.
 
-/// The longest part of a name that is a date, version or size is dropped behind the second part.
+/// Words that say a size or a state of a model, not which it is.
 const SIZES: &[&str] = &[
     "mini", "nano", "lite", "latest", "preview", "exp", "beta", "instruct", "turbo", "fast",
 ];
@@ -26,7 +26,7 @@ pub(super) fn family(model: &str) -> String {
     kept.join("-")
 }
 
-/// Returns whether a part is a day, a month of a year, or so long a number.
+/// Returns whether a part is a number of four digits or more: a year, a month, a day.
 fn is_date(part: &str) -> bool {
     part.len() >= 4 && part.bytes().all(|byte| byte.is_ascii_digit())
 }
