@@ -412,7 +412,7 @@ mod tests {
             provider: "claude".parse().expect("a name"),
             wire: bb_proto::usage::Wire::AnthropicMessages,
             model: String::new(),
-            body_bytes: 1,
+            input: bb_core::estimate::InputSize::text(1),
             output_max: None,
             choices: 1,
             background: false,

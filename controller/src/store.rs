@@ -147,6 +147,7 @@ impl Store {
             raises: budgets::load_raises(connection)?,
             balances: balances::load(connection)?,
             open: entries::load_open(connection)?,
+            past: entries::load_past(connection)?,
             next_event: events::next(connection)?,
         };
         Ok((saved, entries::next(connection)?))

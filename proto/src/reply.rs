@@ -39,6 +39,29 @@ pub struct Health {
     pub ledger: Ledger,
     /// What is wrong or missing, and what to do.
     pub findings: Vec<Finding>,
+    /// By provider: how far what calls were expected to use was from what they used.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub estimates: BTreeMap<ProviderKey, EstimateErrors>,
+}
+
+/// How far estimates were from what a provider stated, over its last calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EstimateErrors {
+    /// Of how many calls: the last 64 of each model.
+    pub calls: u64,
+    /// Of the input.
+    pub input: Spread,
+    /// Of the output.
+    pub output: Spread,
+}
+
+/// Relative errors, over and under alike, in thousandths of what was stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Half of the calls were within it.
+    pub median_thousandths: u32,
+    /// 95 of 100 calls were within it.
+    pub p95_thousandths: u32,
 }
 
 /// How bad a finding is.

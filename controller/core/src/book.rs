@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bb_proto::budget::{BudgetKey, Gate, Scope, Window};
 use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
+use bb_proto::reply::EstimateErrors;
 use bb_proto::time::{Millis, Timestamp};
 
 use crate::bottle::{Bottles, Manifest};
@@ -40,7 +41,7 @@ pub use budgets::BudgetActed;
 pub use entry::{CallFacts, Entry, Reservation, Settlement};
 pub use register::Registration;
 pub use resolve::{Outcome, Resolved};
-pub use restore::{OpenCall, Saved};
+pub use restore::{OpenCall, PastCall, Saved};
 pub use revisions::Changes;
 
 use judge::Exhausted;
@@ -169,6 +170,11 @@ impl Book {
             .get(provider)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// Returns how far estimates were off, a provider at a time.
+    pub fn estimate_errors(&self) -> BTreeMap<ProviderKey, EstimateErrors> {
+        self.estimator.errors()
     }
 
     /// Returns the bottles.

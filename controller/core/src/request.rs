@@ -16,6 +16,8 @@ use bb_proto::usage::Wire;
 pub use edit::with_include_usage;
 pub use message::{Message, begins_response};
 
+use crate::estimate::InputSize;
+
 /// The longest model name that is kept, in bytes.
 pub const MODEL_BYTES_MAX: usize = 128;
 
@@ -74,6 +76,27 @@ impl RequestFacts {
     /// time is linear in the body, the memory constant, and nesting costs nothing.
     pub fn read(wire: Wire, path: &str, body: &[u8]) -> Self {
         read::facts(wire, path, body)
+    }
+
+    /// Returns how large the input is, as far as the body tells.
+    ///
+    /// What of a body cannot be read as JSON may be text, and counts as such.
+    pub fn input(&self) -> InputSize {
+        let rest = self.body_bytes.saturating_sub(self.media_bytes);
+        let text_bytes = if self.is_whole {
+            self.text_bytes.min(rest)
+        } else {
+            rest
+        };
+        InputSize {
+            text_bytes,
+            structure_bytes: rest.saturating_sub(text_bytes),
+            media: self.media,
+            media_bytes: self.media_bytes,
+            has_tools: self.tools > 0,
+            context_tokens: 0,
+            elsewhere: self.stored_input || self.server_tools,
+        }
     }
 }
 

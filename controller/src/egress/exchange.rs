@@ -161,7 +161,7 @@ async fn reserve(egress: &Egress, prepared: Prepared) -> Result<Admitted, Refuse
         provider,
         wire: call.wire,
         model: facts.model.clone().unwrap_or_default(),
-        body_bytes: facts.body_bytes,
+        input: facts.input(),
         output_max: facts.output_max,
         choices: facts.choices,
         background: facts.background,

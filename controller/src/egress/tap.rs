@@ -128,6 +128,7 @@ impl Tap {
             } else {
                 seen
             },
+            reasoning_bytes: flowed.reasoning,
         }
     }
 

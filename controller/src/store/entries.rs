@@ -1,7 +1,7 @@
 //! Calls: those that are open, and those that were resolved.
 
-use bb_core::book::{CallFacts, OpenCall, Reservation, Settlement};
-use bb_core::estimate::Estimate;
+use bb_core::book::{CallFacts, OpenCall, PastCall, Reservation, Settlement};
+use bb_core::estimate::{Estimate, InputSize};
 use bb_proto::ids::{AgentName, CallId};
 use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
@@ -34,6 +34,13 @@ const LOAD_OPEN: &str = "
         estimate_input, estimate_output, body_bytes, flowed
     FROM open_calls ORDER BY call";
 
+/// How many of the last entries are looked through for calls that estimates learn from.
+const PAST_ENTRIES_MAX: u32 = 1_000;
+const LOAD_PAST: &str = "
+    SELECT provider, wire, model, input, cache_read, cache_write, output, reasoning FROM entries
+    WHERE seq > (SELECT max(seq) FROM entries) - ?1 AND kind = 'settle' AND NOT estimated
+    ORDER BY seq";
+
 pub(super) fn open(connection: &Connection, reservation: &Reservation) -> rusqlite::Result<()> {
     let facts = &reservation.facts;
     let accounts: Vec<String> = facts.accounts.iter().map(ToString::to_string).collect();
@@ -50,7 +57,7 @@ pub(super) fn open(connection: &Connection, reservation: &Reservation) -> rusqli
         ":reserved": tokens(reservation.reserved),
         ":estimate_input": count(reservation.estimate.input),
         ":estimate_output": count(reservation.estimate.output),
-        ":body_bytes": count(reservation.body_bytes),
+        ":body_bytes": count(reservation.input.body_bytes()),
     })?;
     Ok(())
 }
@@ -234,11 +241,40 @@ pub(super) fn load_open(connection: &Connection) -> Result<Vec<OpenCall>, StoreE
                 estimate: Estimate {
                     input: to_count(number(10)?),
                     output: to_count(number(11)?),
+                    ..Estimate::default()
                 },
-                body_bytes: to_count(number(12)?),
+                input: InputSize::text(to_count(number(12)?)),
             },
             flowed: to_tokens(number(13)?),
         });
     }
     Ok(open)
+}
+
+/// Returns the last calls that were settled as their provider stated, oldest first.
+pub(super) fn load_past(connection: &Connection) -> Result<Vec<PastCall>, StoreError> {
+    let wrap = |error| StoreError::new("reading the calls settled last", &error);
+    let mut statement = connection.prepare(LOAD_PAST).map_err(wrap)?;
+    let mut rows = statement.query([PAST_ENTRIES_MAX]).map_err(wrap)?;
+    let mut past = Vec::new();
+    while let Some(row) = rows.next().map_err(wrap)? {
+        let text = |column: usize| row.get::<_, String>(column).map_err(wrap);
+        let count = |column: usize| {
+            let number = row.get::<_, Option<i64>>(column).map_err(wrap)?;
+            Ok::<_, StoreError>(number.map(to_count))
+        };
+        past.push(PastCall {
+            provider: parse("entries", &text(0)?)?,
+            wire: to_word("entries", &text(1)?)?,
+            model: text(2)?,
+            usage: Usage {
+                input: count(3)?,
+                cache_read: count(4)?,
+                cache_write: count(5)?,
+                output: count(6)?,
+                reasoning: count(7)?,
+            },
+        });
+    }
+    Ok(past)
 }

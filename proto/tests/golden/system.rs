@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bb_proto::reply;
-use bb_proto::reply::{Finding, Mistake, SettingsChecked, Severity, ShuttingDown};
+use bb_proto::reply::{
+    EstimateErrors, Finding, Mistake, SettingsChecked, Severity, ShuttingDown, Spread,
+};
 use bb_proto::request::{
     Health, Hello, SettingsCheck, SettingsReload, SettingsShow, Shutdown, Snapshot,
 };
@@ -53,11 +55,26 @@ fn whether_it_works() {
                 hint: None,
             },
         ],
+        estimates: BTreeMap::from([(
+            "claude".parse().expect("a provider"),
+            EstimateErrors {
+                calls: 64,
+                input: Spread {
+                    median_thousandths: 88,
+                    p95_thousandths: 310,
+                },
+                output: Spread {
+                    median_thousandths: 400,
+                    p95_thousandths: 2_500,
+                },
+            },
+        )]),
     };
     let bare = reply::Health {
         ok: true,
         ledger: Ledger::Ok,
         findings: Vec::new(),
+        estimates: BTreeMap::new(),
     };
     method([Health {}, Health {}], [whole, bare]);
 }

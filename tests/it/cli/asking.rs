@@ -26,6 +26,7 @@ async fn status_and_doctor_say_where_it_is_and_what_is_missing() -> Result<()> {
     ledger      takes charges
     bottles     2: 1 running, 1 cutoff
     calls       0 in flight, 0 waiting, 100 tokens in the last minute
+    estimates   claude: input within 64 % (median; p95 64 %), output within 150 % (median; p95 150 %), over 1 call
     $ bb-ctl doctor
     ok       ~/bin/bb-controller is of the same version, 0.1.0
     ok       ~/home is for its owner alone

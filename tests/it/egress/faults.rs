@@ -91,7 +91,7 @@ async fn what_a_gateway_answers_is_charged_by_estimate() -> Result<()> {
             let charge = charges(&system, &web).await?.pop().context("a call")?;
             assert!(charge.is_estimated, "{} {status}: {charge:?}", way.name);
             assert!(
-                charge.usage.input >= Some(10),
+                charge.usage.input >= Some(5),
                 "{} {status}: {charge:?}",
                 way.name
             );
@@ -264,7 +264,7 @@ async fn a_stream_that_breaks_off_is_charged_by_what_was_said() -> Result<()> {
             if call.answer.stated.is_stated() {
                 assert_eq!(input(said), input(billed), "{what}");
             }
-            // Four bytes of what flowed are a token, as this provider counts too.
+            // A token has 3.5 or 4 bytes where nothing was learned; this provider counts 4.
             let (said, billed) = (said.output.unwrap_or(0), billed.output.unwrap_or(0));
             assert!(
                 said.abs_diff(billed) <= billed / 4 + 4,
@@ -328,8 +328,9 @@ async fn an_answer_without_usage_is_charged_by_what_was_said() -> Result<()> {
         let call = system.provider.calls().pop().context("a call")?;
         let (said, billed) = (charge.usage.output, call.answer.billed.output);
         let (said, billed) = (said.unwrap_or(0), billed.unwrap_or(0));
+        // A token has 3.5 or 4 bytes where nothing was learned; this provider counts 4.
         assert!(
-            said.abs_diff(billed) <= billed / 8,
+            said.abs_diff(billed) <= billed / 6 + 1,
             "{}: {said} for {billed}",
             way.name
         );

@@ -1,6 +1,8 @@
 //! `bb-ctl status`.
 
 use bb_proto::home::Home;
+use bb_proto::reply::{EstimateErrors, Spread};
+use bb_proto::request::Health;
 use bb_proto::time::Timestamp;
 use bb_proto::view::{Head, Ledger};
 use serde_json::json;
@@ -14,6 +16,7 @@ use crate::format;
 pub(super) fn run(home: &Home, connection: &mut Connection, output: Output) -> Outcome {
     let log = connection.hello().log.clone();
     let head = connection.snapshot()?.head;
+    let estimates = connection.call(&Health {})?.estimates;
     let socket = home.socket().to_string_lossy().into_owned();
     let settings = home.settings().to_string_lossy().into_owned();
     let status = json!({
@@ -31,12 +34,20 @@ pub(super) fn run(home: &Home, connection: &mut Connection, output: Output) -> O
         "ledger": head.ledger,
         "totals": head.totals,
         "revision": head.revision,
+        "estimates": estimates,
     });
-    output.show(&status, |_| page(&head, &socket, &log, &settings))?;
+    output.show(&status, |_| {
+        let mut page = page(&head, &socket, &log, &settings);
+        page.extend(estimates.iter().map(|(provider, errors)| {
+            let text = format!("{provider}: {}", of_estimates(errors));
+            line("estimates", &text)
+        }));
+        page.join("\n")
+    })?;
     Ok(Exit::DONE)
 }
 
-fn page(head: &Head, socket: &str, log: &str, settings: &str) -> String {
+fn page(head: &Head, socket: &str, log: &str, settings: &str) -> Vec<String> {
     let up = format::duration_ms(head.now.since(head.started_at).0);
     let settings = if head.has_settings {
         settings.to_owned()
@@ -65,8 +76,31 @@ fn page(head: &Head, socket: &str, log: &str, settings: &str) -> String {
             ),
         ),
     ]
-    .map(|(what, text)| format!("{what:<12}{text}"))
-    .join("\n")
+    .map(|(what, text)| line(what, &text))
+    .to_vec()
+}
+
+fn line(what: &str, text: &str) -> String {
+    format!("{what:<12}{text}")
+}
+
+/// Says how far estimates were from what the provider then stated.
+fn of_estimates(errors: &EstimateErrors) -> String {
+    format!(
+        "input within {}, output within {}, over {}",
+        spread(errors.input),
+        spread(errors.output),
+        words::count(errors.calls, "call"),
+    )
+}
+
+fn spread(spread: Spread) -> String {
+    let percent = |thousandths: u32| thousandths.div_ceil(10);
+    format!(
+        "{} % (median; p95 {} %)",
+        percent(spread.median_thousandths),
+        percent(spread.p95_thousandths)
+    )
 }
 
 fn ledger(ledger: &Ledger, now: Timestamp) -> String {

@@ -6,7 +6,7 @@ use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
 
 use crate::budget::Budget;
-use crate::estimate::Estimate;
+use crate::estimate::{Called, Estimate, InputSize};
 
 /// A call that asks to be admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +23,24 @@ pub struct Ask {
     pub wire: Wire,
     /// The model asked for; empty where the request does not say.
     pub model: String,
-    /// Bytes of the request body.
-    pub body_bytes: u64,
+    /// How large its input is.
+    pub input: InputSize,
     /// The most output tokens it asks for, of each choice.
     pub output_max: Option<u64>,
     /// How many choices it asks for.
     pub choices: u32,
     /// Whether it is to be answered in the background, where nobody could cut it.
     pub background: bool,
+}
+
+impl Ask {
+    pub(super) fn called(&self) -> Called<'_> {
+        Called {
+            provider: &self.provider,
+            wire: self.wire,
+            model: &self.model,
+        }
+    }
 }
 
 /// A call that may go.

@@ -12,7 +12,7 @@ use bb_proto::view::Raise;
 use super::account::{Account, Balance};
 use crate::bottle::Bottle;
 use crate::budget::Declared;
-use crate::estimate::Estimate;
+use crate::estimate::{Called, Estimate, InputSize};
 
 /// What is known of a call when it is reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,16 @@ pub struct CallFacts {
     pub accounts: Vec<Account>,
 }
 
+impl CallFacts {
+    pub(super) fn called(&self) -> Called<'_> {
+        Called {
+            provider: &self.provider,
+            wire: self.wire,
+            model: &self.model,
+        }
+    }
+}
+
 /// A call that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
@@ -46,8 +56,8 @@ pub struct Reservation {
     pub reserved: Tokens,
     /// What it was expected to use.
     pub estimate: Estimate,
-    /// Bytes of its request body.
-    pub body_bytes: u64,
+    /// How large its input is.
+    pub input: InputSize,
 }
 
 /// How a call was settled.

@@ -218,13 +218,8 @@ impl Book {
     }
 
     fn estimate_of(&self, ask: &Ask) -> Estimate {
-        self.estimator.estimate(
-            &ask.provider,
-            &ask.model,
-            ask.body_bytes,
-            ask.output_max,
-            ask.choices,
-        )
+        self.estimator
+            .estimate(ask.called(), &ask.input, ask.output_max, ask.choices)
     }
 
     /// Looks at every budget that binds the call; the first that does not let it pass decides.
@@ -300,7 +295,7 @@ impl Book {
             facts,
             reserved,
             estimate,
-            body_bytes: ask.body_bytes,
+            input: ask.input,
         }));
         admitted
     }

@@ -11,7 +11,7 @@ use bb_proto::usage::Usage;
 
 use super::closings::Reach;
 use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
-use crate::estimate::{Estimate, Known, used};
+use crate::estimate::{Estimate, FlowRate, Known, used, used_so_far};
 
 /// What is known of an open call is written down at its first usage and then this often.
 const MARK_EVERY: Millis = Millis(1_000);
@@ -68,7 +68,7 @@ impl Book {
             return;
         };
         let facts = &open.reservation.facts;
-        let (usage, _) = used(known, open.reservation.estimate);
+        let usage = used_so_far(known, open.reservation.estimate);
         let flowed = self
             .weights(&facts.provider)
             .charge(&usage)
@@ -103,10 +103,12 @@ impl Book {
         let overrun = settlement.charge.minus(reservation.reserved);
         let has_less = settlement.charge < open.flowed;
         if !settlement.estimated {
-            let facts = &reservation.facts;
-            let bytes = reservation.body_bytes;
-            self.estimator
-                .learn(&facts.provider, &facts.model, bytes, &settlement.usage);
+            self.estimator.learn(
+                reservation.facts.called(),
+                &reservation.input,
+                reservation.estimate,
+                &outcome.known,
+            );
         }
         self.commit(Entry::Settled {
             facts: reservation.facts.clone(),
@@ -127,6 +129,7 @@ impl Book {
         let charged_before = Estimate {
             input: before.usage.input.unwrap_or(0),
             output: before.usage.output.unwrap_or(0),
+            flow: FlowRate::cold(facts.wire),
         };
         let after = self.settlement(&facts, outcome, charged_before);
         if (after.usage, after.estimated) == (before.usage, before.estimated) {

@@ -4,6 +4,7 @@ use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
 use bb_proto::ids::{BottleName, ProviderKey, RunId};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
+use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::Raise;
 
 use super::judge::Exhausted;
@@ -11,6 +12,7 @@ use super::open::Open;
 use super::{Account, Balance, Book, Entry, Reservation, Rules};
 use crate::bottle::Bottle;
 use crate::budget::{self, Declared};
+use crate::estimate::Called;
 
 /// A call that was open when it was last written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,19 @@ pub struct OpenCall {
     pub reservation: Reservation,
     /// What had flowed of it at its last mark.
     pub flowed: Tokens,
+}
+
+/// A call that was settled in an earlier life, by what its provider stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastCall {
+    /// The provider.
+    pub provider: ProviderKey,
+    /// The dialect.
+    pub wire: Wire,
+    /// The model asked for.
+    pub model: String,
+    /// What it used.
+    pub usage: Usage,
 }
 
 /// What is kept of a book between two lives of the controller.
@@ -34,6 +49,8 @@ pub struct Saved {
     pub balances: Vec<(Account, ProviderKey, Balance)>,
     /// The calls that were open.
     pub open: Vec<OpenCall>,
+    /// The last calls that were settled as stated, oldest first: estimates learn from them.
+    pub past: Vec<PastCall>,
     /// The number of the next event.
     pub next_event: u64,
 }
@@ -67,6 +84,14 @@ impl Book {
         }
         for call in saved.open {
             book.put_open(&call.reservation, call.flowed);
+        }
+        for call in &saved.past {
+            let called = Called {
+                provider: &call.provider,
+                wire: call.wire,
+                model: &call.model,
+            };
+            book.estimator.remember(called, &call.usage);
         }
         book.remember_levels(now);
         book

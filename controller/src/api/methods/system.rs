@@ -70,12 +70,11 @@ impl Api {
             );
         }
         let live = &self.parts().live;
-        let has_budgets = self
-            .parts()
-            .ledger
-            .look(|book, _| book.budgets().iter().next().is_some())
-            .await
-            .unwrap_or(false);
+        let look = self.parts().ledger.look(|book, _| {
+            let has_budgets = book.budgets().iter().next().is_some();
+            (has_budgets, book.estimate_errors())
+        });
+        let (has_budgets, estimates) = look.await.unwrap_or_default();
         match (live.has_file(), has_budgets) {
             (_, true) => find(Severity::Ok, "budgets are in force".to_owned(), None),
             (true, false) => find(
@@ -125,6 +124,7 @@ impl Api {
             ok: ledger == Ledger::Ok,
             ledger,
             findings,
+            estimates,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bb_core::book::{Account, Admission, Ask, Book, Effect, Entry, Outcome, Registration, Rules};
 use bb_core::bottle::Manifest;
-use bb_core::estimate::Known;
+use bb_core::estimate::{InputSize, Known};
 use bb_proto::ids::{CallId, ProviderKey, RunId};
 use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
@@ -108,7 +108,7 @@ impl Played {
             provider: provider.parse().expect("a provider"),
             wire: Wire::AnthropicMessages,
             model: format!("model-{provider}"),
-            body_bytes,
+            input: InputSize::text(body_bytes),
             output_max: Some(500),
             choices: 1,
             background: false,
@@ -223,6 +223,7 @@ pub(super) fn outcome(
             },
             complete,
             flowed_bytes: output * 4,
+            reasoning_bytes: 0,
         },
         ending: if complete {
             Ending::Complete

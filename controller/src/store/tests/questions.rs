@@ -242,3 +242,35 @@ fn the_audit_has_what_was_decided_and_events_have_all() {
     assert_eq!(kinds(false), ["Refused", "Cutoff", "Launched"]);
     assert_eq!(kinds(true), ["Cutoff", "Launched"]);
 }
+
+#[test]
+fn calls_that_were_settled_as_stated_are_kept_to_learn_from() {
+    let mut played = played();
+    let (saved, _) = played.store.load().expect("what was kept");
+    let past: Vec<_> = saved
+        .past
+        .iter()
+        .map(|call| {
+            (
+                call.provider.as_str(),
+                call.model.as_str(),
+                call.usage.total(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        past,
+        [
+            ("claude", "model-claude", 170),
+            ("claude", "model-claude", 12)
+        ],
+        "without the one that was estimated and the one that was taken back"
+    );
+    // Only the last thousand entries are looked through.
+    for _ in 0..1_001 {
+        let call = played.reserve("web", "codex", 40);
+        played.void(call);
+    }
+    let (saved, _) = played.store.load().expect("what was kept");
+    assert_eq!(saved.past, []);
+}

@@ -7,14 +7,14 @@ use bb_proto::budget::{BudgetKey, Cap, Gate};
 use bb_proto::ids::CallId;
 use bb_proto::time::Millis;
 use bb_proto::units::{Thousandths, Tokens};
-use bb_proto::usage::Usage;
+use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::Source;
 use uuid::Uuid;
 
 use crate::book::{Order, Rules};
 use crate::bottle::Manifest;
 use crate::budget::Declared;
-use crate::estimate::{Known, OUTPUT_BYTES_PER_TOKEN};
+use crate::estimate::{FlowRate, Known};
 use crate::weights::Weights;
 
 /// The words of a command.
@@ -72,8 +72,11 @@ impl<'a> Args<'a> {
         ((input != "?").then(|| parse(input)), parse(output))
     }
 
+    /// Returns what is known of an answer, of which `hidden=` is reasoning that did not flow.
     pub(super) fn known(&self, at: usize, complete: bool) -> Known {
         let (input, output) = self.pair(at);
+        let hidden = self.value("hidden").map(parse::<u64>);
+        let rate = FlowRate::cold(Wire::AnthropicMessages).bytes_per_token;
         Known {
             stated: Usage {
                 input,
@@ -84,10 +87,15 @@ impl<'a> Args<'a> {
                 } else {
                     input.map(|_| 1)
                 },
+                reasoning: hidden,
                 ..Usage::default()
             },
             complete,
-            flowed_bytes: output.saturating_mul(OUTPUT_BYTES_PER_TOKEN),
+            flowed_bytes: output
+                .saturating_sub(hidden.unwrap_or(0))
+                .saturating_mul(rate)
+                .div_euclid(1_000),
+            reasoning_bytes: 0,
         }
     }
 }

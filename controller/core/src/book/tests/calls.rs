@@ -206,6 +206,44 @@ fn estimates_follow_what_the_provider_reports_of_a_model() {
 }
 
 #[test]
+fn hidden_reasoning_is_charged_where_a_call_is_interrupted_and_cuts_none() {
+    check(
+        "
+        settings host/claude 3000
+        launch web
+        reserve 1 web claude 40+900 model=opus
+        settle 1 40+650 hidden=600
+        reserve 2 web claude 40+900 model=opus
+        settle 2 40+650 hidden=600
+        reserve 3 web claude 40+900 model=opus
+        settle 3 40+650 hidden=600
+        reserve 4 web claude 40+900 model=opus
+        settle 4 40+650 hidden=600        => 4 charged 690          | host 2760+0
+        reserve 5 web claude 40+900 model=opus => 5 admitted 240
+        flow 5 40+50                      => 5 marked 90
+        settle 5 40+50 cut                => 5 charged ~690 over 450; host/claude spent
+                                          => web closed: claude by host/claude | host 3450+0
+        ",
+    );
+}
+
+#[test]
+fn what_output_to_expect_is_known_after_a_restart_and_bytes_a_token_are_learned_anew() {
+    check(
+        "
+        settings host/claude 100000
+        launch web
+        reserve 1 web claude 1000+9000 model=opus => 1 admitted 2000
+        settle 1 2000+300                         => 1 charged 2300 over 300
+        reserve 2 web claude 1000+9000 model=opus => 2 admitted 2300
+        settle 2 2000+700 cut                     => 2 charged ~2700 over 400
+        restart
+        reserve 3 web claude 1000+9000 model=opus => 3 admitted 1300
+        ",
+    );
+}
+
+#[test]
 fn a_gate_that_is_off_sets_nothing_aside_and_admits_while_anything_is_left() {
     check(
         "

@@ -6,7 +6,7 @@ use bb_proto::budget::BudgetKey;
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::view::Raise;
 
-use crate::book::{Account, Balance, Book, Entry, OpenCall, Outbox, Saved};
+use crate::book::{Account, Balance, Book, Entry, OpenCall, Outbox, PastCall, Saved};
 use crate::bottle::Bottle;
 use crate::budget::Declared;
 
@@ -18,6 +18,7 @@ pub(super) struct Kept {
     pub(super) open: BTreeMap<CallId, OpenCall>,
     commands: BTreeMap<BudgetKey, Declared>,
     raises: Vec<(BudgetKey, Raise)>,
+    past: Vec<PastCall>,
     next_event: u64,
 }
 
@@ -49,11 +50,20 @@ impl Kept {
                     .expect("a mark of an open call")
                     .flowed = *flowed;
             }
-            Entry::Settled { facts, .. } | Entry::Voided { facts, .. } => {
-                self.open
-                    .remove(&facts.call)
-                    .expect("an open call resolves");
+            Entry::Settled {
+                facts, settlement, ..
+            } => {
+                self.close(facts.call);
+                if !settlement.estimated {
+                    self.past.push(PastCall {
+                        provider: facts.provider.clone(),
+                        wire: facts.wire,
+                        model: facts.model.clone(),
+                        usage: settlement.usage,
+                    });
+                }
             }
+            Entry::Voided { facts, .. } => self.close(facts.call),
             Entry::Amended { .. } => {}
             Entry::Bottle(bottle) => {
                 self.bottles.insert(bottle.name.clone(), (**bottle).clone());
@@ -80,6 +90,10 @@ impl Kept {
         }
     }
 
+    fn close(&mut self, call: CallId) {
+        self.open.remove(&call).expect("an open call resolves");
+    }
+
     /// Returns what is read at the next start.
     pub(super) fn saved(&self) -> Saved {
         let balances = self.balances.iter();
@@ -91,6 +105,7 @@ impl Kept {
                 .map(|((a, p), balance)| (a.clone(), p.clone(), *balance))
                 .collect(),
             open: self.open.values().cloned().collect(),
+            past: self.past.clone(),
             next_event: self.next_event,
         }
     }

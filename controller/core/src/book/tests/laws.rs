@@ -18,6 +18,7 @@ use super::stage::Stage;
 use crate::book::account::Sum;
 use crate::book::{Account, Ask, CutReason, Effect, Entry};
 use crate::budget::Budget;
+use crate::estimate::InputSize;
 
 /// How many commands are run in all.
 const STEPS: u32 = 105_000;
@@ -162,7 +163,7 @@ impl Court {
             provider: args.parse(3),
             wire: Wire::AnthropicMessages,
             model: String::new(),
-            body_bytes: input.expect("an input").saturating_mul(4),
+            input: InputSize::text(input.expect("an input").saturating_mul(4)),
             output_max: Some(output),
             choices: 1,
             background: args.has("background"),

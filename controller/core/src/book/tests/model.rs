@@ -157,7 +157,7 @@ impl Model {
     }
 
     pub(super) fn verdict(&self, book: &Book, ask: &Ask) -> Verdict {
-        let input = Tokens(ask.body_bytes.div_ceil(4));
+        let input = Tokens(ask.input.text_bytes.div_ceil(4));
         let need = input.plus(Tokens(ask.output_max.unwrap_or(0)));
         let mut waits = false;
         for budget in binding(book, &ask.bottle, &ask.provider) {

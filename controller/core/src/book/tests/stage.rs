@@ -17,6 +17,7 @@ use super::told;
 use crate::book::{
     Account, Admission, Ask, Book, Entry, Outbox, Outcome, Registration, Resolved, Rules,
 };
+use crate::estimate::InputSize;
 
 /// A book, what was written of it, and the time.
 #[derive(Debug, Default)]
@@ -167,7 +168,7 @@ impl Stage {
             wire: Wire::AnthropicMessages,
             // A model of its own for each call, so that nothing is learned unless it is named.
             model: args.value("model").unwrap_or(number).to_owned(),
-            body_bytes: input.expect("an input").saturating_mul(4),
+            input: InputSize::text(input.expect("an input").saturating_mul(4)),
             output_max: Some(output),
             choices: args.value("choices").map_or(1, parse),
             background: args.has("background"),

@@ -240,3 +240,30 @@ fn media_in_the_body_are_counted_apart_from_text() {
         assert!(!facts.stored_input, "{body}");
     }
 }
+
+#[test]
+fn the_size_of_the_input_has_each_byte_once_and_what_cannot_be_read_as_text() {
+    let image = "A".repeat(400);
+    let body = format!(
+        r#"{{"model":"claude","tools":[{{"name":"Bash","input_schema":{{}}}}],"messages":[
+            {{"source":{{"type":"base64","data":"{image}"}}}}], "n": 12345}}"#
+    );
+    let facts = anthropic(&body);
+    let input = facts.input();
+    assert_eq!(input.body_bytes(), facts.body_bytes);
+    assert_eq!((input.media, input.media_bytes), (1, 400));
+    assert_eq!(input.text_bytes, facts.text_bytes);
+    assert!(input.structure_bytes > 80, "{input:?}");
+    assert!(input.has_tools && !input.elsewhere);
+
+    let torn = anthropic(&body[..body.len() - 1]).input();
+    let counted = (torn.text_bytes, torn.structure_bytes, torn.media_bytes);
+    assert_eq!(counted, (facts.body_bytes - 401, 0, 400));
+
+    for body in [
+        r#"{"previous_response_id":"resp_1"}"#,
+        r#"{"tools":[{"type":"web_search"}]}"#,
+    ] {
+        assert!(responses(body).input().elsewhere, "{body}");
+    }
+}
