@@ -13,6 +13,7 @@ mod identity;
 mod leaving;
 mod orders;
 mod raw;
+mod recorded;
 mod restart;
 mod spoken;
 mod tls;

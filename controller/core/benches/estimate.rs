@@ -15,7 +15,8 @@
 use std::path::Path;
 
 use bb_core::estimate::{Called, Estimate, Estimator, FlowRate, InputSize, Known, used};
-use bb_core::meter::{Framing, Meter, Quirks};
+use bb_core::meter::{Framing, Meter};
+use bb_core::provider::quirks_at;
 use bb_proto::ids::ProviderKey;
 use bb_proto::usage::{Usage, Wire};
 use serde_json::{Value, json};
@@ -331,7 +332,7 @@ fn case_of(folder: &Path, case: &Value) -> Option<Case> {
     let text = |key: &str| case[key].as_str().unwrap_or_default();
     let body = std::fs::read(folder.join(text("body"))).unwrap();
     let framing = Framing::from_content_type(case["content_type"].as_str());
-    let quirks = Quirks::for_host(text("host"), text("path"));
+    let quirks = quirks_at(text("host"));
     let choices = case["request"]["n"].as_u64().unwrap_or(1);
     let mut meter = Meter::new(wire, framing, quirks, u32::try_from(choices).unwrap());
     meter.read(&body);

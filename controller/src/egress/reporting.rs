@@ -1,7 +1,7 @@
 //! What the ledger is told of an answer while it flows: the first usage, and then each so many
 //! bytes of text.
 
-use bb_core::estimate::used;
+use bb_core::estimate::used_so_far;
 
 use super::in_flight::CallInFlight;
 use super::tap::Tap;
@@ -30,7 +30,7 @@ impl Reporting {
             self.was_stated |= stated_now;
             self.flowed = flowed;
             let known = tap.known();
-            let (used, _) = used(&known, call.admitted.estimate);
+            let used = used_so_far(&known, call.admitted.estimate);
             let urgent = used.total() > call.admitted.reserved.0;
             call.ledger.flowed(call.call, known, urgent);
         }

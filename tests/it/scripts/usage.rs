@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::user::User;
 
 /// Each script and what it does not understand.
-const MISUSES: [(&str, &[&str]); 8] = [
+const MISUSES: [(&str, &[&str]); 9] = [
     ("up", &["--fast"]),
     ("up", &["--no-dash", "more"]),
     ("up", &["--home"]),
@@ -14,6 +14,7 @@ const MISUSES: [(&str, &[&str]); 8] = [
     ("down", &["--home", "somewhere", "more"]),
     ("demo", &["--no-dash", "--fast"]),
     ("test", &["--fast"]),
+    ("torture", &["--fast"]),
 ];
 
 #[tokio::test]

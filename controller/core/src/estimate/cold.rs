@@ -21,7 +21,7 @@ pub const OUTPUT_TOKENS: u64 = 1_000;
 pub(super) fn structure_weight(wire: Wire) -> u64 {
     match wire {
         Wire::AnthropicMessages => 1_000,
-        Wire::OpenaiChat | Wire::OpenaiResponses | Wire::Gemini => 250,
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses | Wire::Gemini => 250,
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn preamble(wire: Wire, has_tools: bool) -> u64 {
 pub(super) fn medium(wire: Wire) -> u64 {
     match wire {
         Wire::AnthropicMessages => 1_500,
-        Wire::OpenaiChat | Wire::OpenaiResponses => 1_000,
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::OpenaiResponses => 1_000,
         Wire::Gemini => 300,
     }
 }
@@ -56,6 +56,6 @@ pub(super) fn medium(wire: Wire) -> u64 {
 pub(super) fn output_bytes_per_token(wire: Wire) -> u64 {
     match wire {
         Wire::AnthropicMessages | Wire::OpenaiResponses => 3_500,
-        Wire::OpenaiChat | Wire::Gemini => OUTPUT_BYTES_PER_TOKEN,
+        Wire::OpenaiChat | Wire::OpenaiEmbeddings | Wire::Gemini => OUTPUT_BYTES_PER_TOKEN,
     }
 }

@@ -34,7 +34,7 @@ mod usage;
 use random::Random;
 
 /// How many inputs of each target there are where nobody says.
-const INPUTS: u64 = 20_000;
+const INPUTS: u64 = 100_000;
 
 const WIRES: [Wire; 5] = [
     Wire::AnthropicMessages,

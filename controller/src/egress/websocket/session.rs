@@ -66,6 +66,8 @@ pub(super) struct Session {
     asking: Option<Asking>,
     /// What the client sent behind a message that waits, in its order.
     waiting: VecDeque<Utf8Bytes>,
+    /// What the last response took and gave, which the next one may go on from.
+    context_tokens: u64,
     draining: watch::Receiver<bool>,
     quiet_since: Instant,
 }
@@ -89,6 +91,7 @@ impl Session {
             turn: None,
             asking: None,
             waiting: VecDeque::new(),
+            context_tokens: 0,
             draining,
             quiet_since: Instant::now(),
         }
@@ -216,6 +219,11 @@ impl Session {
         }
         let call = &self.call;
         let facts = RequestFacts::read(call.wire, &call.path, text.as_bytes());
+        let mut input = facts.input();
+        if facts.stored_input {
+            // It goes on from the answer before, which its message does not repeat.
+            input.context_tokens = self.context_tokens;
+        }
         let provider = call
             .provider()
             .map_err(|refused| Over::Later(refused.reason))?;
@@ -227,7 +235,7 @@ impl Session {
             provider: provider.row.key.clone(),
             wire: call.wire,
             model: facts.model.clone().unwrap_or_default(),
-            body_bytes: facts.body_bytes,
+            input,
             output_max: facts.output_max,
             choices: facts.choices,
             background: facts.background,
@@ -299,6 +307,7 @@ impl Session {
         // What came before the end need not wait for the charge.
         self.flush().await?;
         if let Some(turn) = &mut self.turn {
+            self.context_tokens = turn.tap.known().stated.total();
             turn.settle(&text).await.map_err(|_| Over::LedgerClosed)?;
         }
         self.turn = None;
