@@ -82,7 +82,7 @@ async fn settings_are_shown_checked_and_taken() -> Result<()> {
     ~/home/settings.yml was taken
     $ bb-ctl settings check
     ~/home/settings.yml:2:3: unknown provider "claud"
-      hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq
+      hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq, vercel, vertex, together, cerebras
     ~/home/settings.yml:3:10: "-1" is less than nothing
       hint: a limit is at least 1 token
     ~/home/settings.yml:4:11: "explode" is nothing that "shutdown" can be
@@ -93,7 +93,7 @@ async fn settings_are_shown_checked_and_taken() -> Result<()> {
     [1]
     $ bb-ctl settings reload
     ~/home/settings.yml:2:3: unknown provider "claud"
-      hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq
+      hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq, vercel, vertex, together, cerebras
     ~/home/settings.yml:3:10: "-1" is less than nothing
       hint: a limit is at least 1 token
     ~/home/settings.yml:4:11: "explode" is nothing that "shutdown" can be

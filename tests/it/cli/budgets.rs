@@ -131,7 +131,7 @@ async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
     [2]
     $ bb-ctl register web --budget unknown=5
     ! error: there is no provider unknown
-    ! hint: the providers are claude, codex, deepseek, gemini, groq, mistral, openrouter, xai
+    ! hint: the providers are cerebras, claude, codex, deepseek, gemini, groq, mistral, openrouter, together, vercel, vertex, xai
     [1]
     $ bb-ctl register web --budget claude=1 --budget claude=2
     ! error: two budgets for claude

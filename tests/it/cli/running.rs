@@ -47,7 +47,7 @@ async fn a_command_runs_as_a_bottle_and_its_exit_code_is_ours() -> Result<()> {
     [125]
     $ bb-ctl run --provider unknown -- true
     ! error: there is no provider unknown
-    ! hint: the providers are claude, codex, deepseek, gemini, groq, mistral, openrouter, xai
+    ! hint: the providers are cerebras, claude, codex, deepseek, gemini, groq, mistral, openrouter, together, vercel, vertex, xai
     [125]
     $ bb-ctl run --client emacs -- true
     ! error: there is no recipe for the client "emacs"
@@ -112,7 +112,7 @@ async fn without_a_controller_one_is_started_and_found_by_the_next() -> Result<(
     session.ctl("run -- true")?;
     assert_snapshot!(session.said(), @r#"
     $ bb-ctl run -- true
-    ! error: the controller ended as it started: one mistake in the settings ~/home/settings.yml; ~/home/settings.yml:2:3: unknown provider "claud"; hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq
+    ! error: the controller ended as it started: one mistake in the settings ~/home/settings.yml; ~/home/settings.yml:2:3: unknown provider "claud"; hint: did you mean "claude"? There are claude, codex, gemini, openrouter, xai, deepseek, mistral, groq, vercel, vertex, together, cerebras
     ! hint: its log: ~/home/log/controller.log
     [125]
     "#);
