@@ -128,6 +128,7 @@ impl Controller {
             draining: drain.subscribe(),
             wrong_tokens: Arc::clone(&wrong_tokens),
             tls,
+            background: egress::GoingOn::default(),
         };
         let api = Api::new(api::Parts {
             ledger: ledger.clone(),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bb_proto::ids::ProviderKey;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use crate::settings::limits::Limits;
 use crate::settings::providers::Providers;
 
 mod answers;
+mod background;
 mod body;
 mod client_body;
 mod cutting;
@@ -27,6 +29,7 @@ mod identify;
 mod in_flight;
 pub mod listener;
 mod metered_body;
+mod polled_body;
 mod refuse;
 mod reporting;
 mod request;
@@ -40,6 +43,8 @@ mod websocket;
 pub mod workers;
 
 use answers::Answers;
+use background::Background;
+use in_flight::GoesOn;
 use upstream::Upstreams;
 use websocket::WEBSOCKETS_MAX;
 
@@ -60,6 +65,7 @@ struct Shared {
     tracker: TaskTracker,
     draining: watch::Receiver<bool>,
     wrong_tokens: Arc<AtomicU64>,
+    background: Arc<Background>,
 }
 
 /// What the proxy is made of.
@@ -79,7 +85,13 @@ pub struct Parts {
     pub wrong_tokens: Arc<AtomicU64>,
     /// The TLS configuration towards providers.
     pub tls: Arc<rustls::ClientConfig>,
+    /// What is known of calls that go on in the background.
+    pub background: GoingOn,
 }
+
+/// Calls that go on in the background, as all threads know them.
+#[derive(Debug, Clone, Default)]
+pub struct GoingOn(Arc<Background>);
 
 impl Egress {
     /// Puts the proxy together.
@@ -95,6 +107,7 @@ impl Egress {
                 tracker: parts.tracker,
                 draining: parts.draining,
                 wrong_tokens: parts.wrong_tokens,
+                background: parts.background.0,
             }),
         }
     }
@@ -109,6 +122,14 @@ impl Egress {
 
     fn is_draining(&self) -> bool {
         *self.shared.draining.borrow()
+    }
+
+    /// Returns where a call of a provider is noted that goes on after its request.
+    fn going_on(&self, provider: &ProviderKey) -> GoesOn {
+        GoesOn {
+            provider: provider.clone(),
+            calls: Arc::clone(&self.shared.background),
+        }
     }
 
     fn count_wrong_token(&self) {

@@ -126,10 +126,11 @@ impl Meter {
         let mut tap = Tap::new(wire, &headers, quirks, self.choices, false);
         tap.read(body);
         tap.finish();
-        let known = tap.known();
-        let others = tap.other_models().iter().map(|(model, usage)| OtherModel {
-            model: model.clone(),
-            counts: Counts::of(*usage),
+        let seen = tap.seen();
+        let known = seen.known;
+        let others = seen.others.into_iter().map(|(model, usage)| OtherModel {
+            model,
+            counts: Counts::of(usage),
         });
         Ok(Stated {
             wire,

@@ -275,6 +275,8 @@ pub enum Ending {
     UpstreamGone,
     /// We ended it.
     Cut,
+    /// It goes on at the provider after its request has ended; a later look at it states the rest.
+    Background,
     /// The controller ended while it was open.
     Crash,
     /// It was taken back: surely not billed.

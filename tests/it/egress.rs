@@ -1,5 +1,6 @@
 //! The egress proxy with a real provider behind it.
 
+mod background;
 mod bodies;
 mod budgets;
 mod charges;

@@ -40,7 +40,7 @@ pub use bottles::{Acted, Order};
 pub use budgets::BudgetActed;
 pub use entry::{CallFacts, Entry, Reservation, Settlement};
 pub use register::Registration;
-pub use resolve::{Outcome, Resolved};
+pub use resolve::{OtherModel, Outcome, Resolved};
 pub use restore::{OpenCall, PastCall, Saved};
 pub use revisions::Changes;
 

@@ -103,6 +103,8 @@ pub enum RouteKind {
     Call(Wire),
     /// A WebSocket on which model calls in this dialect are made, each metered by itself.
     WebSocket(Wire),
+    /// A look at an answer in this dialect that was made earlier: it costs nothing by itself.
+    Poll(Wire),
     /// Known to cost no tokens: counts of tokens, lists of models, answers read again.
     Unmetered,
     /// Known, and not let through.

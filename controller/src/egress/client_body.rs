@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::body::{BodyError, Whole};
 use super::metered_body::MeteredBody;
+use super::polled_body::PolledBody;
 use super::upstream::UpstreamBody;
 
 /// What a client gets.
@@ -17,6 +18,8 @@ pub(super) enum ClientBody {
     Whole(Whole),
     /// A provider's answer as it comes, not metered.
     Passed(UpstreamBody),
+    /// A look at an answer that was made earlier.
+    Polled(Box<PolledBody>),
     /// A provider's answer, metered.
     Metered(Box<MeteredBody>),
 }
@@ -38,6 +41,7 @@ impl Body for ClientBody {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.next_frame().map(Ok)),
             Self::Passed(body) => Pin::new(body).poll_frame(cx),
+            Self::Polled(body) => Pin::new(body.as_mut()).poll_frame(cx),
             Self::Metered(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
     }
@@ -46,6 +50,7 @@ impl Body for ClientBody {
         match self {
             Self::Whole(whole) => whole.is_end(),
             Self::Passed(body) => body.is_end_stream(),
+            Self::Polled(body) => body.is_end_stream(),
             Self::Metered(_) => false,
         }
     }
@@ -54,6 +59,7 @@ impl Body for ClientBody {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Passed(body) => body.size_hint(),
+            Self::Polled(body) => body.size_hint(),
             // A cut would make any promise of a length false.
             Self::Metered(_) => SizeHint::default(),
         }

@@ -96,9 +96,9 @@ impl Flow {
             Some(ending) => Then::End(Some(ending.into())),
             None => Then::Break(BodyError::Cut),
         };
-        let known = self.tap.known();
-        self.charged = Some(known);
-        self.stage = Stage::Settling(self.call.settle(known, Ending::Cut), then);
+        let seen = self.tap.seen();
+        self.charged = Some(seen.known);
+        self.stage = Stage::Settling(self.call.settle(seen, Ending::Cut), then);
         // The provider learns of it at once, whenever the client reads its end.
         self.upstream = UpstreamBody::Left;
     }

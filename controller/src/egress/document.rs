@@ -105,7 +105,7 @@ impl Reading {
         }
         flow.tap.finish();
         let ending = flow.tap.ending_by_provider();
-        match flow.call.settle(flow.tap.known(), ending).await {
+        match flow.call.settle(flow.tap.seen(), ending).await {
             Ok(_) => Document::Whole(join(frames, len), trailers),
             Err(_) => Document::LedgerClosed,
         }
@@ -122,7 +122,7 @@ impl Flow {
 
     async fn give_up(&mut self, ending: Ending, document: Document) -> Document {
         self.tap.finish();
-        if self.call.settle(self.tap.known(), ending).await.is_err() {
+        if self.call.settle(self.tap.seen(), ending).await.is_err() {
             tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
         }
         document

@@ -2,7 +2,6 @@
 //! settle. Each step needs what the step before made.
 
 use bb_core::book::Ask;
-use bb_core::estimate::Known;
 use bb_core::meter::{Framing, UsageChunkFilter};
 use bb_core::refusal::Reason;
 use bb_core::request::{RequestFacts, with_include_usage};
@@ -30,8 +29,8 @@ use super::request::{Unread, read_whole, waits_to_send};
 use super::respond::respond;
 use super::route::{Call, Refusing, Routed, is_absolute, route};
 use super::sending::{Arrived, Parts, Sending, is_unbilled};
-use super::tap::{Tap, framing};
-use super::unmetered::pass_through;
+use super::tap::{Seen, Tap, framing};
+use super::unmetered::{pass_through, poll};
 use super::upstream::UpstreamBody;
 use super::websocket;
 use crate::ledger::Ticket;
@@ -80,7 +79,8 @@ async fn journey(
 ) -> Result<Response<ClientBody>, Refusing> {
     let call = match route(egress, &request) {
         Ok(Routed::Call(call)) => call,
-        Ok(Routed::Unmetered(passing)) => return pass_through(egress, passing, request).await,
+        Ok(Routed::Unmetered(passing)) => return pass_through(egress, &passing, request).await,
+        Ok(Routed::Poll(passing)) => return poll(egress, &passing, request).await,
         Ok(Routed::WebSocket(call)) => return websocket::open(egress, call, request).await,
         Err(refusing) => {
             let waits_to_send = waits_to_send(request.headers());
@@ -194,6 +194,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
             bottle: call.who.identity.bottle.clone(),
             status: None,
             is_resolved: false,
+            goes_on: facts.background.then(|| egress.going_on(&provider.row.key)),
             tracker: egress.shared.tracker.clone(),
         },
         cut: ticket.cut,
@@ -233,7 +234,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
 
 /// Charges a call of which nothing came back, by estimate.
 async fn settle_unseen(call: &mut CallInFlight, ending: Ending) {
-    if call.settle(Known::default(), ending).await.is_err() {
+    if call.settle(Seen::default(), ending).await.is_err() {
         tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
     }
 }

@@ -283,12 +283,12 @@ impl Flow {
     }
 
     fn settle(&mut self, ending: Ending, then: Then) {
-        let known = self.tap.known();
-        self.charged = Some(known);
+        let seen = self.tap.seen();
+        self.charged = Some(seen.known);
         let settling = if self.out.is_empty() {
-            self.call.settle(known, ending)
+            self.call.settle(seen, ending)
         } else {
-            self.call.settle_after_rest(known, ending)
+            self.call.settle_after_rest(seen, ending)
         };
         self.stage = Stage::Settling(settling, then);
     }
@@ -341,6 +341,7 @@ impl Flow {
         if known.complete && stated_before.is_some_and(|before| before != known.stated) {
             let outcome = Outcome {
                 known,
+                others: Vec::new(),
                 ending: Ending::Complete,
                 status: self.call.status,
             };
@@ -388,13 +389,13 @@ impl Flow {
             }
         }
         if !self.call.is_resolved {
-            let known = self.tap.known();
-            let ending = match (was_cut, known.complete) {
+            let seen = self.tap.seen();
+            let ending = match (was_cut, seen.known.complete) {
                 (_, true) => Ending::Complete,
                 (true, false) => Ending::Cut,
                 (false, false) => Ending::ClientGone,
             };
-            if self.call.settle(known, ending).await.is_err() {
+            if self.call.settle(seen, ending).await.is_err() {
                 tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
             }
         }

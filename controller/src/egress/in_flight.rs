@@ -1,12 +1,23 @@
 //! A call that was forwarded: whatever becomes of it, it is settled or voided once.
 
-use bb_core::book::{Admitted, Outcome};
-use bb_core::estimate::Known;
-use bb_proto::ids::{BottleName, CallId};
+use std::sync::Arc;
+
+use bb_core::book::{Admitted, OtherModel, Outcome};
+use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::reply::Ending;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
+use super::background::Background;
+use super::tap::Seen;
 use crate::ledger::{LedgerHandle, Settling};
+
+/// Where it is noted that an answer goes on after its request has ended.
+#[derive(Debug)]
+pub(super) struct GoesOn {
+    pub(super) provider: ProviderKey,
+    pub(super) calls: Arc<Background>,
+}
 
 /// A call that was forwarded: it must be settled or voided, and is at the latest when dropped.
 #[derive(Debug)]
@@ -17,31 +28,50 @@ pub(super) struct CallInFlight {
     pub(super) bottle: BottleName,
     pub(super) status: Option<u16>,
     pub(super) is_resolved: bool,
+    /// Set where the answer may go on after its request has ended.
+    pub(super) goes_on: Option<GoesOn>,
     pub(super) tracker: TaskTracker,
 }
 
 impl CallInFlight {
-    pub(super) fn settle(&mut self, known: Known, ending: Ending) -> Settling {
-        self.is_resolved = true;
-        let outcome = Outcome {
-            known,
-            ending,
-            status: self.status,
-        };
+    pub(super) fn settle(&mut self, seen: Seen, ending: Ending) -> Settling {
+        let outcome = self.outcome(seen, ending);
         self.ledger.settle(self.call, outcome)
     }
 
     /// The same once the task that asks has rested: what it wrote to the client goes out first.
-    pub(super) fn settle_after_rest(&mut self, known: Known, ending: Ending) -> Settling {
-        self.is_resolved = true;
-        let outcome = Outcome {
-            known,
-            ending,
-            status: self.status,
-        };
+    pub(super) fn settle_after_rest(&mut self, seen: Seen, ending: Ending) -> Settling {
+        let outcome = self.outcome(seen, ending);
         let (settling, unsent) = self.ledger.settle_later(self.call, outcome);
         self.tracker.spawn(async move { drop(unsent) });
         settling
+    }
+
+    fn outcome(&mut self, seen: Seen, ending: Ending) -> Outcome {
+        self.is_resolved = true;
+        let goes_on = seen.goes_on.as_deref();
+        let goes_on = self.goes_on.as_ref().zip(goes_on);
+        if let Some((background, response_id)) = goes_on {
+            background
+                .calls
+                .note(&background.provider, response_id, self.call);
+        }
+        let has_left = matches!(ending, Ending::UpstreamGone | Ending::ClientGone);
+        let others = seen.others.into_iter().map(|(model, usage)| OtherModel {
+            call: CallId(Uuid::now_v7()),
+            model,
+            usage,
+        });
+        Outcome {
+            known: seen.known,
+            others: others.collect(),
+            ending: if goes_on.is_some() && has_left {
+                Ending::Background
+            } else {
+                ending
+            },
+            status: self.status,
+        }
     }
 
     pub(super) fn void(&mut self) {
@@ -54,7 +84,7 @@ impl Drop for CallInFlight {
     fn drop(&mut self) {
         if !self.is_resolved {
             // It was forwarded and nothing is known of it: charged by estimate, never forgotten.
-            drop(self.settle(Known::default(), Ending::ClientGone));
+            drop(self.settle(Seen::default(), Ending::ClientGone));
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct Call {
 pub(super) enum Routed {
     Call(Call),
     Unmetered(Call),
+    Poll(Call),
     WebSocket(Call),
 }
 
@@ -49,7 +50,9 @@ pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Rout
         .ok_or_else(|| plain(Reason::UnknownProvider))?;
     let kind = provider.route(request.method().as_str(), target.path);
     let wire = match kind {
-        Some(RouteKind::Call(wire) | RouteKind::WebSocket(wire)) => Some(wire),
+        Some(RouteKind::Call(wire) | RouteKind::WebSocket(wire) | RouteKind::Poll(wire)) => {
+            Some(wire)
+        }
         _ => provider.row.wires().first().copied(),
     };
     let who = identify(&egress.shared.ledger, &target, request.headers()).map_err(|why| {
@@ -78,6 +81,7 @@ pub(super) fn route(egress: &Egress, request: &Request<Incoming>) -> Result<Rout
         Some(RouteKind::Call(wire)) => Ok(Routed::Call(call(who, wire))),
         Some(RouteKind::WebSocket(wire)) if is_websocket => Ok(Routed::WebSocket(call(who, wire))),
         Some(RouteKind::WebSocket(_)) => refused(Reason::Upgrade),
+        Some(RouteKind::Poll(wire)) => Ok(Routed::Poll(call(who, wire))),
         Some(RouteKind::Unmetered) => Ok(Routed::Unmetered(call(
             who,
             wire.unwrap_or(Wire::OpenaiChat),

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bb_core::book::CutReason;
-use bb_core::estimate::Known;
 use bb_proto::reply::Ending;
 use http::Response;
 use tokio::time::Sleep;
@@ -16,7 +15,7 @@ use tokio::time::Sleep;
 use super::Egress;
 use super::flow::Flow;
 use super::in_flight::CallInFlight;
-use super::tap::Tap;
+use super::tap::{Seen, Tap};
 use super::upstream::{UpstreamBody, UpstreamError};
 use crate::ledger::Cut;
 
@@ -134,7 +133,7 @@ async fn read_on(under_way: UnderWay, bound: Duration, idle_timeout: Duration) {
         Ok(None) => Ending::Cut,
         Ok(Some(Err(_))) | Err(_) => Ending::ClientGone,
     };
-    if call.settle(Known::default(), ending).await.is_err() {
+    if call.settle(Seen::default(), ending).await.is_err() {
         tracing::warn!(call = %call.call, "charged in memory: the ledger is closed");
     }
 }

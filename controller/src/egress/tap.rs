@@ -17,6 +17,16 @@ pub(crate) struct Reading {
     pub(super) boundary: Option<usize>,
 }
 
+/// What was seen of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) known: Known,
+    /// What other models than the answer's own used.
+    pub(crate) others: Vec<(String, Usage)>,
+    /// The provider's id of the answer, where it has not ended.
+    pub(super) goes_on: Option<String>,
+}
+
 /// A meter and how to reach what it reads.
 pub(crate) struct Tap {
     meter: Meter,
@@ -132,9 +142,15 @@ impl Tap {
         }
     }
 
-    /// Returns what other models than the answer's own used.
-    pub(crate) fn other_models(&self) -> &[(String, Usage)] {
-        self.meter.other_models()
+    /// Returns all that is to be charged of the answer by now.
+    pub(crate) fn seen(&self) -> Seen {
+        let has_ended = self.meter.is_complete() || self.meter.failed();
+        let id = self.meter.response_id().filter(|_| !has_ended);
+        Seen {
+            known: self.known(),
+            others: self.meter.other_models().to_vec(),
+            goes_on: id.map(str::to_owned),
+        }
     }
 
     /// Returns how an answer ended that the provider ended.

@@ -1,4 +1,5 @@
-//! What costs no tokens: lists of models, counts of tokens. It passes, unless the operator says no.
+//! What costs no tokens by itself: lists of models, counts of tokens, looks at earlier answers. It
+//! passes, unless the operator says no.
 
 use bb_core::refusal::Reason;
 use http::{Request, Response};
@@ -8,14 +9,16 @@ use super::Egress;
 use super::body::RequestBody;
 use super::client_body::ClientBody;
 use super::headers::strip_hop_by_hop;
+use super::polled_body::PolledBody;
 use super::refuse::{Refused, upstream_failed};
 use super::request::waits_to_send;
 use super::route::{Call, Refusing};
+use super::tap::Tap;
 
 /// Passes what costs no tokens: lists of models, counts of tokens.
 pub(super) async fn pass_through(
     egress: &Egress,
-    call: Call,
+    call: &Call,
     request: Request<Incoming>,
 ) -> Result<Response<ClientBody>, Refusing> {
     let wire = Some(call.wire);
@@ -52,6 +55,29 @@ pub(super) async fn pass_through(
         Ok(Err(error)) => Err((call.refused(upstream_failed(&error)), wire)),
         Err(_) => Err((call.refused(Reason::UpstreamTimeout), wire)),
     }
+}
+
+/// Passes a look at an answer that was made earlier; what it states is charged to its call, once.
+pub(super) async fn poll(
+    egress: &Egress,
+    call: &Call,
+    request: Request<Incoming>,
+) -> Result<Response<ClientBody>, Refusing> {
+    let provider = call.provider().map_err(|r| (r, Some(call.wire)))?;
+    let background = &egress.shared.background;
+    let noted = background.call_of(&provider.row.key, &call.path);
+    let response = pass_through(egress, call, request).await?;
+    let Some(noted) = noted.filter(|_| response.status().is_success()) else {
+        return Ok(response);
+    };
+    let tap = Tap::new(call.wire, response.headers(), provider.row.quirks, 1, false);
+    let ledger = egress.shared.ledger.clone();
+    Ok(response.map(|body| match body {
+        ClientBody::Passed(body) => {
+            ClientBody::Polled(Box::new(PolledBody::new(body, tap, noted, ledger)))
+        }
+        other => other,
+    }))
 }
 
 impl Call {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use bb_core::provider::{ProviderRow, RouteKind, known, route};
 use bb_proto::reply::Ending;
+use bb_proto::usage::Usage;
 use bb_tests::harness::{Answer, Bottle, System, send};
 use bb_tests::provider::{Provider, Script};
 use bytes::Bytes;
@@ -206,19 +207,23 @@ async fn ask(
     within(send(&system.egress, Method::POST, &path, &headers, body)).await?
 }
 
+fn counts(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.input,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+    })
+}
+
 /// Returns what is wrong with a charge, if anything is.
 fn fault(case: &Case, charge: &Charge) -> Option<String> {
     if case.status().is_client_error() || case.status().is_server_error() {
         return (charge.ending != Ending::Voided).then(|| format!("not taken back: {charge:?}"));
     }
     let usage = &charge.usage;
-    let found = json!({
-        "input_tokens": usage.input,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "output_tokens": usage.output,
-        "reasoning_tokens": usage.reasoning,
-    });
+    let found = counts(usage);
     let alternatives = case.index["alternatives"].as_array().into_iter().flatten();
     let all = std::iter::once(&case.index["expected"]).chain(alternatives);
     let agrees = |expected: &Value| {
@@ -293,17 +298,33 @@ async fn recorded_answers_pass_and_the_ledger_has_what_they_state() -> Result<()
         }
     }
     system.settled().await?;
-    let charged: HashMap<String, Charge> = charges(&system, &web)
-        .await?
-        .into_iter()
-        .map(|charge| (charge.model.clone(), charge))
-        .collect();
+    let mut charged: HashMap<String, Vec<Charge>> = HashMap::new();
+    for charge in charges(&system, &web).await? {
+        let of_model = charged.entry(charge.model.clone()).or_default();
+        of_model.push(charge);
+    }
     for (number, case) in cases.iter().enumerate() {
-        let fault = match charged.get(&model(number)) {
-            Some(charge) => fault(case, charge),
-            None => Some("no charge".to_owned()),
+        let fault = match charged.get(&model(number)).map(Vec::as_slice) {
+            Some([charge]) => fault(case, charge),
+            other => Some(format!("not one charge: {other:?}")),
         };
         misses.extend(fault.map(|fault| format!("{}: {fault}", case.text("id"))));
+    }
+    for case in cases.iter() {
+        let others = case.index["expected_other_models"].as_array();
+        for other in others.into_iter().flatten() {
+            let model = other["model"].as_str().unwrap_or_default();
+            let mut of_model = charged.get(model).into_iter().flatten();
+            let is_charged = of_model.any(|charge| {
+                let found = counts(&charge.usage);
+                let found = found.as_object().into_iter().flatten();
+                let mut counts = found.filter(|(name, _)| *name != "reasoning_tokens");
+                counts.all(|(name, count)| other[name] == *count)
+            });
+            if !is_charged {
+                misses.push(format!("{}: {other} is not charged", case.text("id")));
+            }
+        }
     }
     eprintln!("recorded answers through the proxy: {}", cases.len());
     assert!(!cases.is_empty(), "the index names no recording of ours");

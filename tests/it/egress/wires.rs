@@ -371,3 +371,30 @@ async fn counts_of_tokens_and_lists_of_models_pass_and_leave_no_row() -> Result<
     assert_eq!(charges(&system, &web).await?, []);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_model_used_for_an_answer_is_charged_as_a_call_of_its_own() -> Result<()> {
+    let scene = super::raw::Scene::start("").await?;
+    let body = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-6","content":[],"stop_reason":"end_turn","usage":{"input_tokens":100,"output_tokens":20,"iterations":[{"type":"message","input_tokens":100,"output_tokens":20},{"type":"advisor_message","model":"claude-opus-4-8","input_tokens":800,"output_tokens":50}]}}"#;
+    let said = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let way = super::ways::MESSAGES_WHOLE;
+    let answer = scene.ask_and_answer(&way, &[], said.as_bytes()).await?;
+    assert_eq!(answer.text(), body);
+    let charged = charges(&scene.system, &scene.web).await?;
+    let of: Vec<_> = charged
+        .iter()
+        .map(|charge| (charge.model.as_str(), charge.tokens, charge.is_estimated))
+        .collect();
+    assert_eq!(
+        of,
+        [
+            ("claude-opus-4-8", 120, false),
+            ("claude-opus-4-8", 850, false)
+        ],
+        "the model asked for, and the one that it asked"
+    );
+    Ok(())
+}

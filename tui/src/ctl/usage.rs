@@ -218,6 +218,7 @@ fn ending(ending: Ending) -> &'static str {
         Ending::ClientGone => "client gone",
         Ending::UpstreamGone => "upstream gone",
         Ending::Cut => "cut",
+        Ending::Background => "in the background",
         Ending::Crash => "crash",
         Ending::Voided => "voided",
         _ => "unknown",

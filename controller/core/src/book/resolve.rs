@@ -19,14 +19,27 @@ const MARK_EVERY: Millis = Millis(1_000);
 const SETTLED_MAX: usize = 4_096;
 
 /// How a call ended, as its stream saw it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// What is known of what it used.
     pub known: Known,
+    /// What other models used for it, which is in no count of `known`.
+    pub others: Vec<OtherModel>,
     /// How it ended.
     pub ending: Ending,
     /// The provider's status, where it answered.
     pub status: Option<u16>,
+}
+
+/// What another model used for a call: charged as a call of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherModel {
+    /// The id that it gets.
+    pub call: CallId,
+    /// The model.
+    pub model: String,
+    /// What it used, as the provider stated it.
+    pub usage: Usage,
 }
 
 /// What became of an order to resolve a call.
@@ -116,9 +129,37 @@ impl Book {
             settlement,
             overrun,
         });
+        for other in &outcome.others {
+            self.settle_other(&reservation.facts, other, outcome, now);
+        }
         self.judge(&reservation.facts, now);
         self.room_changed(&reservation.facts, has_less, now);
         Resolved::Charged(settlement)
+    }
+
+    /// Charges what another model used for a call; nothing was set aside for it.
+    fn settle_other(
+        &mut self,
+        facts: &CallFacts,
+        other: &OtherModel,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) {
+        let settlement = Settlement {
+            usage: other.usage,
+            estimated: false,
+            ..self.charged(facts, other.usage, outcome)
+        };
+        self.commit(Entry::Settled {
+            facts: CallFacts {
+                call: other.call,
+                model: other.model.clone(),
+                ..facts.clone()
+            },
+            at: now,
+            settlement,
+            overrun: settlement.charge,
+        });
     }
 
     /// Corrects a settled call by a later word of the provider.
@@ -171,7 +212,18 @@ impl Book {
     }
 
     fn settlement(&self, facts: &CallFacts, outcome: &Outcome, estimate: Estimate) -> Settlement {
-        let (usage, estimated) = used(&outcome.known, estimate);
+        let (mut usage, estimated) = used(&outcome.known, estimate);
+        if outcome.ending == Ending::Background {
+            // Most of it is still to come.
+            usage.output = usage.output.max(Some(estimate.output));
+        }
+        Settlement {
+            estimated,
+            ..self.charged(facts, usage, outcome)
+        }
+    }
+
+    fn charged(&self, facts: &CallFacts, usage: Usage, outcome: &Outcome) -> Settlement {
         let weights = self.weights(&facts.provider);
         Settlement {
             usage,
@@ -180,7 +232,7 @@ impl Book {
                 cache_read: usage.cache_read,
                 ..Usage::default()
             }),
-            estimated,
+            estimated: true,
             ending: outcome.ending,
             status: outcome.status,
         }

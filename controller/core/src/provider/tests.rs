@@ -1,7 +1,7 @@
 use bb_proto::ids::ProviderKey;
 use bb_proto::usage::Wire;
 
-use super::RouteKind::{Call, Refused, Unmetered, WebSocket};
+use super::RouteKind::{Call, Poll, Refused, Unmetered, WebSocket};
 use super::*;
 
 fn row(key: &str) -> ProviderRow {
@@ -24,6 +24,7 @@ const BATCH: Option<RouteKind> = Some(Refused(RouteRefusal::Batch));
 const REALTIME: Option<RouteKind> = Some(Refused(RouteRefusal::Realtime));
 const FILES: Option<RouteKind> = Some(Refused(RouteRefusal::Files));
 const WEBSOCKET: Option<RouteKind> = Some(WebSocket(Wire::OpenaiResponses));
+const POLL: Option<RouteKind> = Some(Poll(Wire::OpenaiResponses));
 const MESSAGES: Option<RouteKind> = Some(Call(Wire::AnthropicMessages));
 const CHAT: Option<RouteKind> = Some(Call(Wire::OpenaiChat));
 const RESPONSES: Option<RouteKind> = Some(Call(Wire::OpenaiResponses));
@@ -102,10 +103,10 @@ fn the_paths_of_codex_are_told_apart() {
             ("POST", "/responses", RESPONSES),
             ("POST", "/v1/responses/compact", RESPONSES),
             ("GET", "/v1/responses", WEBSOCKET),
-            ("GET", "/v1/responses/resp_1", Some(Unmetered)),
-            ("GET", "/v1/responses/resp_1?stream=true", Some(Unmetered)),
+            ("GET", "/v1/responses/resp_1", POLL),
+            ("GET", "/v1/responses/resp_1?stream=true", POLL),
             ("DELETE", "/v1/responses/resp_1", Some(Unmetered)),
-            ("POST", "/v1/responses/resp_1/cancel", Some(Unmetered)),
+            ("POST", "/v1/responses/resp_1/cancel", POLL),
             ("POST", "/v1/responses/input_tokens", Some(Unmetered)),
             ("POST", "/v1/responses/resp_1", None),
             ("POST", "/v1/chat/completions", CHAT),

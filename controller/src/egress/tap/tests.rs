@@ -221,11 +221,12 @@ fn metered(case: &Value, wire: Wire, bytes: &[u8], cuts: &[usize]) -> Value {
     let mut tap = Tap::new(wire, &headers, quirks, choices, false);
     read(&mut tap, bytes, cuts);
     tap.finish();
-    let known = tap.known();
+    let seen = tap.seen();
+    let known = seen.known;
     let mut found = counts(known.stated);
     found["reasoning_tokens"] = json!(known.stated.reasoning);
     found["complete"] = json!(known.complete);
-    let others = tap.other_models().iter().map(|(model, usage)| {
+    let others = seen.others.iter().map(|(model, usage)| {
         let mut other = counts(*usage);
         other["model"] = json!(model);
         other

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bb_core::book::{Ask, CutReason};
 use bb_core::refusal::{self, Reason};
 use bb_core::request::{Message, RequestFacts, begins_response};
-use bb_proto::ids::CallId;
+use bb_proto::ids::{CallId, ProviderKey};
 use bb_proto::reply::Ending;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -52,6 +52,8 @@ pub(super) enum Over {
 /// A client's message that asks for a response and waits to be admitted.
 struct Asking {
     text: Utf8Bytes,
+    provider: ProviderKey,
+    background: bool,
     admission: Pin<Box<dyn Future<Output = Result<Ticket, NotAdmitted>> + Send>>,
 }
 
@@ -243,15 +245,23 @@ impl Session {
         let ledger = self.egress.shared.ledger.clone();
         self.asking = Some(Asking {
             text,
+            provider: provider.row.key.clone(),
+            background: facts.background,
             admission: Box::pin(async move { ledger.reserve(ask).await }),
         });
         Ok(())
     }
 
     async fn admitted(&mut self, admission: Result<Ticket, NotAdmitted>) -> Result<(), Over> {
-        let Some(Asking { text, .. }) = self.asking.take() else {
+        let Some(asking) = self.asking.take() else {
             return Ok(());
         };
+        let Asking {
+            text,
+            provider,
+            background,
+            ..
+        } = asking;
         let bottle = &self.call.who.identity.bottle;
         let ticket = match admission {
             Ok(ticket) => ticket,
@@ -267,6 +277,7 @@ impl Session {
             bottle: bottle.clone(),
             status: None,
             is_resolved: false,
+            goes_on: background.then(|| self.egress.going_on(&provider)),
             tracker: self.egress.shared.tracker.clone(),
         };
         let tap = Tap::of_messages(self.call.wire);

@@ -1,7 +1,6 @@
 //! One response on a WebSocket: a call in flight, metered message by message.
 
 use bb_core::book::CutReason;
-use bb_core::estimate::Known;
 use bb_proto::reply::Ending;
 use http::StatusCode;
 use serde::Deserialize;
@@ -77,19 +76,19 @@ impl Turn {
             return Ok(());
         }
         let ending = self.tap.ending_by_provider();
-        self.call.settle(known, ending).await.map(drop)
+        self.call.settle(self.tap.seen(), ending).await.map(drop)
     }
 
     /// Charges what is known by now, as a call that ended early.
     pub(super) async fn settle_early(&mut self, ending: Ending) {
         self.tap.finish();
-        let known: Known = self.tap.known();
-        let ending = if known.complete {
+        let seen = self.tap.seen();
+        let ending = if seen.known.complete {
             Ending::Complete
         } else {
             ending
         };
-        if self.call.settle(known, ending).await.is_err() {
+        if self.call.settle(seen, ending).await.is_err() {
             tracing::warn!(call = %self.call.call, "charged in memory: the ledger is closed");
         }
     }

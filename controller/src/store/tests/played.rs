@@ -213,6 +213,7 @@ pub(super) fn outcome(
     complete: bool,
 ) -> Outcome {
     Outcome {
+        others: Vec::new(),
         known: Known {
             stated: Usage {
                 input: Some(input),

@@ -168,6 +168,7 @@ fn ending(call: &Call) -> (Clean, Role) {
         Ending::ClientGone => (clean!("client left"), Role::Muted),
         Ending::UpstreamGone => (clean!("upstream gone"), Role::Warn),
         Ending::Cut => (clean!("cut off"), Role::Crit),
+        Ending::Background => (clean!("in the background"), Role::Muted),
         Ending::Crash => (clean!("controller ended"), Role::Warn),
         Ending::Voided => (clean!("upstream{status}, void"), Role::Muted),
         _ => (clean!("?"), Role::Muted),

@@ -190,6 +190,7 @@ impl Stage {
             let complete = !args.has("cut");
             let outcome = Outcome {
                 known: args.known(2, complete),
+                others: Vec::new(),
                 ending: if complete {
                     Ending::Complete
                 } else {

@@ -2,7 +2,7 @@
 
 use bb_proto::usage::Wire;
 
-use crate::provider::RouteKind::{self, Call, Refused, Unmetered, WebSocket};
+use crate::provider::RouteKind::{self, Call, Poll, Refused, Unmetered, WebSocket};
 use crate::provider::RouteRefusal;
 
 /// A method, a pattern of a path, and what it means.
@@ -33,8 +33,12 @@ pub(super) const OPENAI_RESPONSES: &[Rule] = &[
         "/{v}/responses/compact",
         Call(Wire::OpenaiResponses),
     ),
-    ("POST", "/{v}/responses/{id}/cancel", Unmetered),
-    ("GET", "/{v}/responses/{id}", Unmetered),
+    (
+        "POST",
+        "/{v}/responses/{id}/cancel",
+        Poll(Wire::OpenaiResponses),
+    ),
+    ("GET", "/{v}/responses/{id}", Poll(Wire::OpenaiResponses)),
     ("GET", "/{v}/responses/{id}/input_items", Unmetered),
     ("DELETE", "/{v}/responses/{id}", Unmetered),
     ("GET", "/{v}/responses", WebSocket(Wire::OpenaiResponses)),
