@@ -3,6 +3,7 @@
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
@@ -30,13 +31,20 @@ pub(super) enum Received {
 
 /// One end of a WebSocket. Pings are answered here; each end has its own.
 #[derive(Debug)]
-pub(super) struct Socket {
-    stream: WebSocketStream<TokioIo<Upgraded>>,
+pub(super) struct Socket<S = TokioIo<Upgraded>> {
+    stream: WebSocketStream<S>,
     has_unflushed: bool,
 }
 
 /// Makes an end of a connection that was upgraded; a client's message is no longer than a body.
 pub(super) async fn socket(upgraded: Upgraded, side: Side, body_max: u64) -> Socket {
+    socket_on(TokioIo::new(upgraded), side, body_max).await
+}
+
+async fn socket_on<S>(io: S, side: Side, body_max: u64) -> Socket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (role, longest) = match side {
         Side::Client => (
             Role::Server,
@@ -49,14 +57,13 @@ pub(super) async fn socket(upgraded: Upgraded, side: Side, body_max: u64) -> Soc
         .write_buffer_size(BUFFER_BYTES)
         .max_message_size(Some(longest))
         .max_frame_size(Some(longest));
-    let io = TokioIo::new(upgraded);
     Socket {
         stream: WebSocketStream::from_raw_socket(io, role, Some(config)).await,
         has_unflushed: false,
     }
 }
 
-impl Socket {
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Waits for what comes next; nothing is lost where the waiting is given up.
     pub(super) async fn receive(&mut self) -> Received {
         loop {
@@ -118,3 +125,6 @@ fn read(message: Option<Result<Message, tungstenite::Error>>) -> Option<Received
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
