@@ -110,15 +110,19 @@ impl Estimator {
                 model.input_errors.note(estimate.input, stated);
             }
             model.output_errors.note(estimate.output, output);
-            model.learned.learn(input, known);
+            model.learned.learn(input, known, estimate.output);
         }
         if let Some(family) = self.family_mut(called) {
-            family.learn(input, known);
+            family.learn(input, known, estimate.output);
         }
     }
 
     /// Learns what is left of a call of an earlier life: how much output it had.
     pub fn remember(&mut self, called: Called<'_>, usage: &Usage) {
+        if usage.output == Some(0) {
+            // Whether any was expected is not known any more.
+            return;
+        }
         if let Some(model) = self.model_mut(called) {
             model.learned.learn_output(usage);
         }

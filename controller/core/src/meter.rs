@@ -156,6 +156,21 @@ impl Meter {
         self.facts().response_id.as_deref()
     }
 
+    /// Returns whether the answer says that it goes on after its request has ended.
+    pub fn is_background(&self) -> bool {
+        self.facts().background
+    }
+
+    /// A message ends here: what follows is the next document, whatever this one was.
+    ///
+    /// For documents one after another whose ends are known otherwise; in any other layout it
+    /// means nothing.
+    pub fn end_message(&mut self) {
+        if let Frames::JsonLines(lines) = &mut self.frames {
+            lines.end_line(&mut self.scanner);
+        }
+    }
+
     /// Returns the tokens that other models used for this answer, at most eight models.
     ///
     /// They are in no count of [`Meter::usage`].

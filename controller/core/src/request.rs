@@ -14,7 +14,7 @@ mod tool;
 use bb_proto::usage::Wire;
 
 pub use edit::with_include_usage;
-pub use message::{Message, begins_response};
+pub use message::{ClientMessage, ProviderMessage};
 
 use crate::estimate::InputSize;
 

@@ -165,13 +165,18 @@ impl Learned {
     }
 
     /// Learns from a call whose usage was stated in full.
-    pub(super) fn learn(&mut self, size: &InputSize, known: &Known) {
+    ///
+    /// One of which no output was expected, such as a warm-up, and that had none, says nothing of
+    /// the output of others.
+    pub(super) fn learn(&mut self, size: &InputSize, known: &Known, expected: u64) {
         let usage = known.stated;
         let is_elsewhere = size.elsewhere || size.context_tokens > 0;
         if let (false, Some(input)) = (is_elsewhere, stated_input(&usage)) {
             self.learn_input(size, input);
         }
-        self.learn_output(&usage);
+        if expected > 0 || usage.output > Some(0) {
+            self.learn_output(&usage);
+        }
         self.learn_flow(known);
     }
 

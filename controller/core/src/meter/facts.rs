@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) model: Option<String>,
     pub(super) response_id: Option<String>,
     pub(super) flowed: Flowed,
+    /// Whether the answer says that it goes on after its request has ended.
+    pub(super) background: bool,
     /// Whether the answer comes as a stream of events, not as one document.
     pub(super) streamed: bool,
 }
@@ -65,4 +67,16 @@ pub(super) fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
         (None, None) => None,
         _ => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
     }
+}
+
+/// The part of the prompt that no cache had to do with, never below zero.
+///
+/// Where reads and writes together exceed the prompt they name the same tokens; where one alone
+/// does, it is no part of the prompt.
+pub(super) fn uncached(prompt: u64, read: Option<u64>, write: Option<u64>) -> u64 {
+    let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
+    prompt
+        .checked_sub(read.saturating_add(write))
+        .or_else(|| prompt.checked_sub(read.max(write)))
+        .unwrap_or(prompt)
 }

@@ -15,6 +15,8 @@ pub(super) enum Field {
     Object,
     /// The state an answer is in.
     Status,
+    /// Whether the answer goes on after its request has ended.
+    Background,
     /// The number of an event in its stream.
     Sequence,
     /// An error object.

@@ -30,6 +30,14 @@ impl JsonLines {
         self.place == Place::Between
     }
 
+    /// The next document begins behind here, whatever this one was.
+    pub(super) fn end_line(&mut self, scanner: &mut Scanner) {
+        if self.place != Place::Between {
+            scanner.reset();
+            self.place = Place::Between;
+        }
+    }
+
     pub(super) fn read<D: Documents>(
         &mut self,
         chunk: &[u8],

@@ -6,7 +6,7 @@
 use bb_proto::usage::Usage;
 
 use super::dialect::{Dialect, Documents};
-use super::facts::{Facts, Flowed, count, keep_name};
+use super::facts::{Facts, Flowed, count, keep_name, uncached};
 use super::field::Field;
 use super::json::{Node, Sink, Value};
 use super::standings::Standings;
@@ -34,6 +34,23 @@ const USAGE: Key = (
                 ),
             ),
             (
+                "prompt_tokens_details",
+                Node::object(
+                    Field::Nothing,
+                    &[
+                        ("cached_tokens", Node::value(Field::CacheRead(0))),
+                        ("cache_write_tokens", Node::value(Field::CacheWrite(0))),
+                    ],
+                ),
+            ),
+            (
+                "completion_tokens_details",
+                Node::object(
+                    Field::Nothing,
+                    &[("reasoning_tokens", Node::value(Field::Reasoning(0)))],
+                ),
+            ),
+            (
                 "output_tokens_details",
                 Node::object(
                     Field::Nothing,
@@ -46,6 +63,7 @@ const USAGE: Key = (
 const ID: Key = ("id", Node::word(Field::Id));
 const MODEL: Key = ("model", Node::word(Field::Model));
 const STATUS: Key = ("status", Node::word(Field::Status));
+const BACKGROUND: Key = ("background", Node::value(Field::Background));
 const WHOLE_CONTENT: Node = Node::object(Field::Nothing, &[("text", Node::flow(Field::WholeText))]);
 const WHOLE_SUMMARY: Node = Node::object(
     Field::Nothing,
@@ -68,11 +86,12 @@ static ROOT: Node = Node::object(
         ("delta", Node::flow(Field::Text)),
         (
             "response",
-            Node::object(Field::Envelope, &[ID, MODEL, STATUS, USAGE]),
+            Node::object(Field::Envelope, &[ID, MODEL, STATUS, BACKGROUND, USAGE]),
         ),
         ID,
         MODEL,
         STATUS,
+        BACKGROUND,
         USAGE,
         ("object", Node::word(Field::Object)),
         ("error", Node::value(Field::Error)),
@@ -88,6 +107,8 @@ enum End {
     Normal,
     Cancelled,
     Failed,
+    /// As the response's own state says.
+    ByStatus,
 }
 
 impl End {
@@ -96,6 +117,7 @@ impl End {
             b"response.completed" | b"response.incomplete" => Self::Normal,
             b"response.cancelled" => Self::Cancelled,
             b"response.failed" | b"error" => Self::Failed,
+            b"response.done" => Self::ByStatus,
             _ => Self::None,
         }
     }
@@ -162,14 +184,10 @@ impl OpenaiResponses {
         let Some(stated) = self.document.usage.filter(Usage::is_stated) else {
             return;
         };
-        let cached = stated
-            .cache_read
-            .unwrap_or(0)
-            .saturating_add(stated.cache_write.unwrap_or(0));
         self.facts.usage = Usage {
             input: stated
                 .input
-                .map(|input| input.checked_sub(cached).unwrap_or(input)),
+                .map(|input| uncached(input, stated.cache_read, stated.cache_write)),
             ..stated
         };
     }
@@ -202,6 +220,7 @@ impl Sink for OpenaiResponses {
             }
             (Field::Status, Value::Text(status)) => document.status = End::of_status(status),
             (Field::Object, Value::Text(object)) => document.object = End::of_object(object),
+            (Field::Background, _) => self.facts.background = value == Value::Bool(true),
             (Field::Sequence, _) => document.sequence = count(value),
             (Field::Error, _) => document.error = value != Value::Null,
             (Field::Id, _) => keep_name(&mut self.facts.response_id, value),
@@ -242,6 +261,12 @@ impl Documents for OpenaiResponses {
         } else {
             document.object
         };
+        if end == End::ByStatus {
+            end = match document.status {
+                End::None => End::Normal,
+                status => status,
+            };
+        }
         if document.error {
             end = End::Failed;
         }
@@ -249,7 +274,7 @@ impl Documents for OpenaiResponses {
             self.standings.now.pass(document.sequence);
         }
         match end {
-            End::None => return false,
+            End::None | End::ByStatus => return false,
             End::Normal => self.facts.complete = !self.facts.failed,
             End::Cancelled => self.facts.complete = false,
             End::Failed => {

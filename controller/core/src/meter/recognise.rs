@@ -46,19 +46,19 @@ fn by_content(beginning: &[u8]) -> Option<Wire> {
             .map(|word| memchr::memmem::find(&text, word.as_bytes()));
         found.any(|at| at.is_some())
     };
-    if says(&[
-        r#""type":"message_start""#,
-        r#""type":"message","role":"assistant","#,
-    ]) {
+    // A message of one dialect may hold an item of another's name: the order tells.
+    if says(&[r#""type":"message_start""#]) {
         Some(Wire::AnthropicMessages)
-    } else if says(&[r#""object":"response""#, r#""type":"response."#]) {
+    } else if says(&[r#""object":"response"#, r#""type":"response."#]) {
         Some(Wire::OpenaiResponses)
-    } else if says(&[r#""object":"chat.completion"#]) {
-        Some(Wire::OpenaiChat)
-    } else if says(&[r#""object":"list""#]) {
-        Some(Wire::OpenaiEmbeddings)
     } else if says(&[r#""candidates":["#, r#""usageMetadata":{"#]) {
         Some(Wire::Gemini)
+    } else if says(&[r#""object":"chat.completion"#, r#""choices":["#]) {
+        Some(Wire::OpenaiChat)
+    } else if says(&[r#""type":"message""#, r#""stop_reason":"#]) {
+        Some(Wire::AnthropicMessages)
+    } else if says(&[r#""object":"list""#, r#""embedding":["#]) {
+        Some(Wire::OpenaiEmbeddings)
     } else {
         None
     }
@@ -105,6 +105,15 @@ mod tests {
                 Some(Wire::OpenaiChat),
             ),
             ("[{\"candidates\": [{}]}", Some(Wire::Gemini)),
+            (
+                "{\"model\":\"claude\",\"role\":\"assistant\",\"type\":\"message\"}",
+                Some(Wire::AnthropicMessages),
+            ),
+            (
+                "{\"object\":\"response\",\"output\":[{\"type\":\"message\"}]}",
+                Some(Wire::OpenaiResponses),
+            ),
+            ("{\"id\":\"c\",\"choices\":[]}", Some(Wire::OpenaiChat)),
             ("<html>", None),
         ] {
             assert_eq!(recognise("/", beginning.as_bytes()), wire, "{beginning}");

@@ -191,7 +191,11 @@ impl Reader {
                     self.output_max.note(b"0");
                 }
             }
-            "background" => self.facts.background |= cursor.raw(self)? == b"true",
+            // Some take more for it than the dialect says.
+            "background" => {
+                let said = cursor.raw(self)?;
+                self.facts.background |= !matches!(said, b"false" | b"null");
+            }
             "previous_response_id" | "conversation" | "prompt" => {
                 let says = says_something(cursor.raw(self)?);
                 self.facts.stored_input |= says;

@@ -88,6 +88,24 @@ impl<'a> Cursor<'a> {
         (self.peek()? == byte).then(|| self.step())
     }
 
+    /// Returns a copy that stands before the value of a member of the object that comes next.
+    pub(super) fn find_here(&mut self, name: &[u8]) -> Option<Self> {
+        self.take(b'{')?;
+        while let Member::Key(key) = self.member()? {
+            if key.0 == name {
+                self.peek()?;
+                return Some(self.clone());
+            }
+            self.skip(&mut ())?;
+        }
+        None
+    }
+
+    /// The same of a text's one object.
+    pub(super) fn find(mut self, name: &[u8]) -> Option<Self> {
+        self.find_here(name)
+    }
+
     /// Moves past the key and colon of an object's next member, or past the object's end.
     pub(super) fn member(&mut self) -> Option<Member<'a>> {
         loop {

@@ -5,7 +5,7 @@
 
 use bb_proto::usage::Usage;
 
-use crate::meter::facts::{add, count};
+use crate::meter::facts::{add, count, uncached};
 use crate::meter::field::Field;
 use crate::meter::json::Value;
 use crate::meter::quirks::Quirks;
@@ -100,16 +100,4 @@ impl Stated {
         }
         Some(completion)
     }
-}
-
-/// The part of the prompt that no cache had to do with, never below zero.
-///
-/// Where reads and writes together exceed the prompt they name the same tokens; where one alone
-/// does, it is no part of the prompt.
-fn uncached(prompt: u64, read: Option<u64>, write: Option<u64>) -> u64 {
-    let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
-    prompt
-        .checked_sub(read.saturating_add(write))
-        .or_else(|| prompt.checked_sub(read.max(write)))
-        .unwrap_or(prompt)
 }

@@ -342,3 +342,32 @@ fn messages_are_ended_by_one_message() {
     let held = meter.ending_before_held("over").expect("an ending");
     assert!(String::from_utf8_lossy(&held).contains("response.failed"));
 }
+
+#[test]
+fn a_message_that_is_no_document_hides_none_behind_it() {
+    for odd in [
+        "ping",
+        "{\"type\":\"resp",
+        "{\"a\":[1,",
+        "}",
+        "\"text\"",
+        "[]",
+    ] {
+        let mut meter = Meter::new(
+            Wire::OpenaiResponses,
+            Some(Framing::JsonLines),
+            Quirks::NONE,
+            1,
+        );
+        for (at, line) in lines().lines().enumerate() {
+            meter.read(line.as_bytes());
+            meter.end_message();
+            if at == 0 {
+                meter.read(odd.as_bytes());
+                meter.end_message();
+            }
+        }
+        assert_eq!(meter.usage(), short_usage(Wire::OpenaiResponses), "{odd}");
+        assert!(meter.is_complete(), "{odd}");
+    }
+}

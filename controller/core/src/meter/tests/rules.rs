@@ -407,3 +407,45 @@ fn an_empty_or_missing_name_hides_none_that_was_given() {
         (Some("chatcmpl-1"), Some("gpt-x"))
     );
 }
+
+#[test]
+fn a_response_may_end_with_done_and_its_state_tells_how() {
+    for (status, is_complete, failed) in [
+        (r#""completed""#, true, false),
+        (r#""incomplete""#, true, false),
+        (r#""failed""#, false, true),
+        (r#""cancelled""#, false, false),
+        ("null", true, false),
+    ] {
+        let done = format!(
+            r#"{{"type":"response.done","response":{{"id":"r","status":{status},"usage":{{"input_tokens":7,"output_tokens":3}}}}}}"#
+        );
+        let mut meter = meter(Wire::OpenaiResponses);
+        let step = meter.read(event("response.done", &done).as_bytes());
+        assert!(step.hold_at.is_some(), "{status}");
+        assert_eq!(meter.usage().output, Some(3), "{status}");
+        assert_eq!(
+            (meter.is_complete(), meter.failed()),
+            (is_complete, failed),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn responses_in_the_other_dialects_words_have_their_caches_too() {
+    let body = r#"{"object":"chat.completion","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":10,"prompt_tokens_details":{"cached_tokens":60},"completion_tokens_details":{"reasoning_tokens":4}}}"#;
+    let usage = read(Wire::OpenaiResponses, body).usage();
+    assert_eq!((usage.input, usage.cache_read), (Some(40), Some(60)));
+    assert_eq!((usage.output, usage.reasoning), (Some(10), Some(4)));
+}
+
+#[test]
+fn the_same_tokens_read_and_written_are_taken_from_the_input_once() {
+    let details = r#""input_tokens_details":{"cached_tokens":2161,"cache_write_tokens":2161}"#;
+    let body = format!(
+        r#"{{"object":"response","status":"completed","usage":{{"input_tokens":2168,"output_tokens":1,{details}}}}}"#
+    );
+    let usage = read(Wire::OpenaiResponses, &body).usage();
+    assert_eq!((usage.input, usage.cache_read), (Some(7), Some(2161)));
+}
