@@ -11,7 +11,7 @@ use bb_proto::usage::{Usage, Wire};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 
-use crate::egress::tap::Tap;
+use crate::egress::tap::{self, Tap};
 
 /// Print the usage that a recorded answer states
 ///
@@ -118,11 +118,12 @@ impl Meter {
     }
 
     fn metered(self, body: &[u8]) -> Result<Stated, MeterError> {
-        let wire = recognise(&self.path, body).ok_or(MeterError::Unknown)?;
         let quirks = quirks_at(&self.host);
         let mut headers = HeaderMap::new();
         headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
         headers.extend(self.content_encoding.map(|value| (CONTENT_ENCODING, value)));
+        let beginning = tap::beginning(&headers, body);
+        let wire = recognise(&self.path, &beginning).ok_or(MeterError::Unknown)?;
         let mut tap = Tap::new(wire, &headers, quirks, self.choices, false);
         tap.read(body);
         tap.finish();

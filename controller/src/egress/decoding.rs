@@ -15,6 +15,8 @@ const DECODED_BYTES_MAX: u64 = 256 << 20;
 const DECODED_BYTES_FREE: u64 = 1 << 20;
 /// The most bytes that one encoded byte may become, beyond that.
 const RATIO_MAX: u64 = 200;
+/// The most bytes that are decoded at once, of one piece of an answer.
+const AT_ONCE_MAX: usize = 8 << 20;
 /// The room of a decoder's output between two writes, in bytes.
 const BROTLI_BUFFER_BYTES: usize = 4 << 10;
 /// The largest window of zstd, as a power of two: what RFC 9659 allows in HTTP.
@@ -145,22 +147,20 @@ impl Decoder {
         }
     }
 
-    /// Returns what the next bytes stand for.
-    ///
-    /// Fails where they are none of the coding, or stand for too much.
-    pub(super) fn decode(&mut self, chunk: &[u8]) -> io::Result<Vec<u8>> {
+    /// Returns what the next bytes stand for, as far as they are of the coding and do not stand
+    /// for too much, and what was wrong with the rest.
+    pub(super) fn decode(&mut self, chunk: &[u8]) -> (Vec<u8>, Option<io::Error>) {
         self.raw_bytes += chunk.len() as u64;
         let room = self.room();
         let Some(inner) = self.begun(chunk) else {
-            return Ok(Vec::new());
+            return (Vec::new(), None);
         };
         inner.decoded().room = room;
-        inner.write_all(chunk)?;
-        // Else what was decoded is given out with the next bytes only.
-        inner.flush()?;
+        // Flushed, since what was decoded is else given out with the next bytes only.
+        let fault = inner.write_all(chunk).and_then(|()| inner.flush()).err();
         let decoded = std::mem::take(&mut inner.decoded().bytes);
         self.decoded_bytes += decoded.len() as u64;
-        Ok(decoded)
+        (decoded, fault)
     }
 
     fn begun(&mut self, chunk: &[u8]) -> Option<&mut Box<dyn Decode>> {
@@ -183,7 +183,8 @@ impl Decoder {
     fn room(&self) -> usize {
         let most = self.raw_bytes.saturating_mul(RATIO_MAX);
         let most = most.clamp(DECODED_BYTES_FREE, DECODED_BYTES_MAX);
-        usize::try_from(most.saturating_sub(self.decoded_bytes)).unwrap_or(usize::MAX)
+        let left = most.saturating_sub(self.decoded_bytes);
+        usize::try_from(left).map_or(AT_ONCE_MAX, |left| left.min(AT_ONCE_MAX))
     }
 
     /// Returns what is left at the end.

@@ -12,30 +12,42 @@ use zstd::stream::read::Decoder as ZstdDecoder;
 
 use super::decoding::{Coding, Encoded, ZSTD_WINDOW_LOG_MAX};
 
+/// Why it is not known what a body stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecoded {
+    /// It stands for more than a body may have.
+    TooLong,
+    /// It is none of its coding, or its coding is none that is known.
+    Unreadable,
+}
+
 /// Returns what a body stands for, of at most `bytes_max`.
-///
-/// `None` where its coding is none that is known, or it is broken, or grows beyond that.
 pub(super) fn decoded<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
     bytes_max: u64,
-) -> Option<Cow<'b, [u8]>> {
+) -> Result<Cow<'b, [u8]>, Undecoded> {
     let coding = match Encoded::of(headers) {
-        Encoded::Not => return Some(Cow::Borrowed(body)),
-        Encoded::Unknown => return None,
+        Encoded::Not => return Ok(Cow::Borrowed(body)),
+        Encoded::Unknown => return Err(Undecoded::Unreadable),
         Encoded::By(coding) => coding,
     };
     match coding {
         Coding::Gzip => whole(MultiGzDecoder::new(body), bytes_max),
-        Coding::Deflate => whole(ZlibDecoder::new(body), bytes_max)
-            .or_else(|| whole(DeflateDecoder::new(body), bytes_max)),
+        Coding::Deflate => match whole(ZlibDecoder::new(body), bytes_max) {
+            Err(Undecoded::Unreadable) => whole(DeflateDecoder::new(body), bytes_max),
+            read => read,
+        },
         Coding::Brotli => {
             let decoder = brotli_decompressor::Decompressor::new(body, BUFFER_BYTES);
             whole(decoder, bytes_max)
         }
         Coding::Zstd => {
-            let mut decoder = ZstdDecoder::new(body).ok()?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).ok()?;
+            let unreadable = |_| Undecoded::Unreadable;
+            let mut decoder = ZstdDecoder::new(body).map_err(unreadable)?;
+            decoder
+                .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                .map_err(unreadable)?;
             whole(decoder, bytes_max)
         }
     }
@@ -44,11 +56,16 @@ pub(super) fn decoded<'b>(
 /// The room of a decoder's input, in bytes.
 const BUFFER_BYTES: usize = 4 << 10;
 
-fn whole(decoder: impl Read, bytes_max: u64) -> Option<Cow<'static, [u8]>> {
+fn whole(decoder: impl Read, bytes_max: u64) -> Result<Cow<'static, [u8]>, Undecoded> {
     let mut bytes = Vec::new();
     let mut bounded = decoder.take(bytes_max.saturating_add(1));
-    bounded.read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= bytes_max).then_some(Cow::Owned(bytes))
+    bounded
+        .read_to_end(&mut bytes)
+        .map_err(|_| Undecoded::Unreadable)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Undecoded::TooLong);
+    }
+    Ok(Cow::Owned(bytes))
 }
 
 /// Encodes a body as these headers say it is; `None` where this cannot be done.
@@ -100,7 +117,11 @@ mod tests {
         }
         for coding in ["compress", "gzip, br"] {
             assert_eq!(encoded(&headers(coding), BODY.to_vec()), None, "{coding}");
-            assert_eq!(decoded(&headers(coding), BODY, BYTES_MAX), None, "{coding}");
+            assert_eq!(
+                decoded(&headers(coding), BODY, BYTES_MAX),
+                Err(Undecoded::Unreadable),
+                "{coding}"
+            );
         }
     }
 
@@ -111,15 +132,17 @@ mod tests {
             let headers = headers(coding);
             let bomb = encoded(&headers, blanks.clone()).expect("a coding");
             assert!(bomb.len() < 10_000);
-            assert_eq!(decoded(&headers, &bomb, BYTES_MAX), None, "{coding}");
-            assert!(decoded(&headers, &bomb, 1 << 20).is_some(), "{coding}");
+            let short = decoded(&headers, &bomb, BYTES_MAX);
+            assert_eq!(short, Err(Undecoded::TooLong), "{coding}");
+            assert!(decoded(&headers, &bomb, 1 << 20).is_ok(), "{coding}");
         }
     }
 
     #[test]
     fn what_is_broken_is_not_read() {
         for coding in ["gzip", "deflate", "br", "zstd"] {
-            assert_eq!(decoded(&headers(coding), BODY, BYTES_MAX), None, "{coding}");
+            let read = decoded(&headers(coding), BODY, BYTES_MAX);
+            assert_eq!(read, Err(Undecoded::Unreadable), "{coding}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::Egress;
 use super::body::{RequestBody, Whole};
 use super::client_body::ClientBody;
 use super::document::{Document, Reading};
-use super::encoded::{decoded, encoded};
+use super::encoded::{Undecoded, decoded, encoded};
 use super::flow::{Flow, HELD_BYTES_MAX, Hold};
 use super::headers::strip_hop_by_hop;
 use super::identify::target;
@@ -118,18 +118,20 @@ async fn prepare(
             return Err(call.refused(Reason::BadRequest));
         }
     };
-    // What cannot be decoded is judged by what was sent.
+    // What cannot be read might ask for what a budget does not admit.
     let readable = decoded(&head.headers, &body, egress.limits().body_max);
-    let read = readable.as_deref().unwrap_or(&body);
-    let facts = RequestFacts::read(call.wire, &call.path, read);
+    let readable = readable.map_err(|why| match why {
+        Undecoded::TooLong => call.refused(Reason::BodyTooLarge),
+        Undecoded::Unreadable => call.refused(Reason::BadRequest),
+    })?;
+    let facts = RequestFacts::read(call.wire, &call.path, &readable);
     let mut asked_usage = false;
     let wants_usage = call.wire == Wire::OpenaiChat
         && facts.stream
         && facts.include_usage != Some(true)
         && call.provider()?.row.include_usage;
     if wants_usage
-        && let Some(readable) = &readable
-        && let Some(with_usage) = with_include_usage(readable)
+        && let Some(with_usage) = with_include_usage(&readable)
         && let Some(with_usage) = encoded(&head.headers, with_usage)
     {
         body = Bytes::from(with_usage);
@@ -194,7 +196,7 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
             bottle: call.who.identity.bottle.clone(),
             status: None,
             is_resolved: false,
-            goes_on: facts.background.then(|| egress.going_on(&provider.row.key)),
+            goes_on: (wire == Wire::OpenaiResponses).then(|| egress.going_on(&provider.row.key)),
             tracker: egress.shared.tracker.clone(),
         },
         cut: ticket.cut,

@@ -5,7 +5,6 @@ use std::task::{Context, Poll, ready};
 
 use bb_core::book::Outcome;
 use bb_proto::ids::CallId;
-use bb_proto::reply::Ending;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
@@ -43,14 +42,14 @@ impl PolledBody {
     /// Corrects the call's charge, where the answer has ended; the same again changes nothing.
     fn tell(&mut self) {
         let seen = self.tap.seen();
-        if self.is_told || !seen.known.complete || !seen.known.stated.is_stated() {
+        if self.is_told || !seen.has_ended || !seen.known.stated.is_stated() {
             return;
         }
         self.is_told = true;
         let outcome = Outcome {
             known: seen.known,
             others: Vec::new(),
-            ending: Ending::Complete,
+            ending: self.tap.ending_by_provider(),
             status: None,
         };
         // It was charged by estimate before, so nobody waits for the difference.

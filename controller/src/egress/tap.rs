@@ -8,6 +8,9 @@ use http::header::{self, HeaderMap};
 
 use super::decoding::{Decoder, Encoded};
 
+/// So much of an answer is looked at where nothing else tells its dialect, in bytes.
+const BEGINNING_BYTES: usize = 16 << 10;
+
 /// What the bytes just read mean for those that pass.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reading {
@@ -23,7 +26,9 @@ pub(crate) struct Seen {
     pub(crate) known: Known,
     /// What other models than the answer's own used.
     pub(crate) others: Vec<(String, Usage)>,
-    /// The provider's id of the answer, where it has not ended.
+    /// Whether the provider said how it ended.
+    pub(super) has_ended: bool,
+    /// The provider's id of the answer, where it goes on after its request has ended.
     pub(super) goes_on: Option<String>,
 }
 
@@ -77,7 +82,7 @@ impl Tap {
         }
     }
 
-    /// Makes the tap of a response that comes in messages, each to be followed by a line's end.
+    /// Makes the tap of a response that comes in messages.
     pub(super) fn of_messages(wire: Wire) -> Self {
         Self {
             meter: Meter::new(wire, Some(Framing::JsonLines), Quirks::NONE, 1),
@@ -100,19 +105,24 @@ impl Tap {
             Reads::Opaque => return Reading::default(),
             Reads::Decoded(decoder) => decoder,
         };
-        let ends = match decoder.decode(chunk) {
-            Ok(plain) => self.meter.read(&plain).hold_at.is_some(),
-            Err(error) => {
-                tracing::warn!(%error, "an encoded answer cannot be decoded: estimated");
-                self.reads = Reads::Opaque;
-                false
-            }
-        };
+        let (plain, fault) = decoder.decode(chunk);
+        let ends = self.meter.read(&plain).hold_at.is_some();
+        if let Some(error) = fault {
+            tracing::warn!(%error, "an encoded answer cannot be decoded further: estimated");
+            self.reads = Reads::Opaque;
+        }
         // Where in encoded bytes the last event begins cannot be said: all of them wait.
         Reading {
             hold_at: ends.then_some(0),
             boundary: None,
         }
+    }
+
+    /// Reads a message; returns whether it ends the response.
+    pub(super) fn read_message(&mut self, text: &str) -> bool {
+        let ends = self.meter.read(text.as_bytes()).hold_at.is_some();
+        self.meter.end_message();
+        ends
     }
 
     /// The answer ended.
@@ -129,7 +139,7 @@ impl Tap {
     pub(crate) fn known(&self) -> Known {
         let flowed = self.meter.flowed_bytes();
         let seen = flowed.text.saturating_add(flowed.reasoning);
-        let opaque = matches!(self.reads, Reads::Opaque) && !self.meter.usage().is_stated();
+        let opaque = matches!(self.reads, Reads::Opaque) && !self.meter.is_complete();
         Known {
             stated: self.meter.usage(),
             complete: self.meter.is_complete(),
@@ -145,10 +155,12 @@ impl Tap {
     /// Returns all that is to be charged of the answer by now.
     pub(crate) fn seen(&self) -> Seen {
         let has_ended = self.meter.is_complete() || self.meter.failed();
-        let id = self.meter.response_id().filter(|_| !has_ended);
+        let goes_on = self.meter.is_background() && !has_ended;
+        let id = self.meter.response_id().filter(|_| goes_on);
         Seen {
             known: self.known(),
             others: self.meter.other_models().to_vec(),
+            has_ended,
             goes_on: id.map(str::to_owned),
         }
     }
@@ -199,6 +211,17 @@ impl Tap {
             Reads::Plain => self.meter.ending_before_held(sentence),
             _ => None,
         }
+    }
+}
+
+/// Returns what the first bytes of an answer with these headers stand for.
+pub(crate) fn beginning(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+    let body = body.get(..BEGINNING_BYTES).unwrap_or(body);
+    match Encoded::of(headers) {
+        Encoded::By(coding) => {
+            Decoder::new(coding).map_or_else(Vec::new, |mut it| it.decode(body).0)
+        }
+        Encoded::Not | Encoded::Unknown => body.to_vec(),
     }
 }
 

@@ -316,3 +316,42 @@ async fn what_an_encoded_request_asks_for_binds_it_as_if_it_were_plain() -> Resu
     assert_eq!(call.request.body, body);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_cannot_be_read_is_refused_whatever_it_hides() -> Result<()> {
+    let provider = Provider::start(Script::default()).await?;
+    let system = System::start(&provider, "").await?;
+    let web = system
+        .bottle_with("hard", &[("codex", 5_000)], |_| {})
+        .await?;
+    let token = format!("Bearer {}", web.token);
+    let hidden = [
+        &vec![b' '; 40 << 20][..],
+        br#"{"model":"gpt-5","background":true,"input":"x"}"#,
+    ]
+    .concat();
+    let short = br#"{"model":"gpt-5","input":"x"}"#;
+    for (coding, body, reason) in [
+        ("zstd", zstd::encode_all(&*hidden, 3)?, "body_too_large"),
+        ("gzip", gzip(&hidden)?, "body_too_large"),
+        ("zstd", short.to_vec(), "bad_request"),
+        ("compress", short.to_vec(), "bad_request"),
+        ("gzip, zstd", gzip(short)?, "bad_request"),
+    ] {
+        let headers = [
+            ("authorization", token.as_str()),
+            ("content-encoding", coding),
+        ];
+        let path = "/codex/v1/responses";
+        let sent = send(&system.egress, Method::POST, path, &headers, body);
+        let answer = within(sent).await??;
+        assert_eq!(answer.status, 400, "{coding}");
+        assert_eq!(
+            answer.header("x-bot-bottle-reason"),
+            Some(reason),
+            "{coding}"
+        );
+    }
+    assert_eq!(provider.totals().calls, 0);
+    Ok(())
+}

@@ -157,6 +157,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits for the next frame of a WebSocket, and returns what it holds.
+    pub(super) async fn frame(&mut self) -> Result<Vec<u8>> {
+        loop {
+            if let Some((payload, length)) = unmasked(&self.read) {
+                self.read.advance(length);
+                return Ok(payload);
+            }
+            let read = within(self.stream.read_buf(&mut self.read)).await??;
+            anyhow::ensure!(read > 0, "the proxy has left");
+        }
+    }
+
     /// Says a piece of a chunked body.
     pub(super) async fn chunk(&mut self, bytes: &[u8]) -> Result<()> {
         let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
@@ -191,6 +203,24 @@ impl Connection {
         };
         within(gone).await
     }
+}
+
+/// Reads a client's frame; returns what it holds and how long it is, where it is whole.
+fn unmasked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (length, head) = match *bytes.get(1)? & 0x7F {
+        126 => (
+            usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
+            4,
+        ),
+        length => (usize::from(length), 2),
+    };
+    let mask = bytes.get(head..head + 4)?;
+    let payload = bytes.get(head + 4..head + 4 + length)?;
+    let payload = payload.iter().zip(mask.iter().cycle());
+    Some((
+        payload.map(|(byte, mask)| byte ^ mask).collect(),
+        head + 4 + length,
+    ))
 }
 
 /// Reads an answer until so many bytes of it have come.

@@ -187,15 +187,27 @@ async fn a_controller_that_stops_lets_a_quiet_client_go() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_call_passes_and_is_not_charged() -> Result<()> {
+async fn a_client_may_break_its_response_off_and_is_charged_for_what_there_was() -> Result<()> {
     let (system, web) = system("").await?;
+    system
+        .provider
+        .enqueue(Script::slow(20, Duration::from_millis(20)));
     let mut socket = Socket::open(&system, &web).await?;
-    socket
-        .say(&json!({"type": "response.look", "x": 1}))
-        .await?;
-    // The provider's own word for what it does not know.
+    socket.say(&create("say hi")).await?;
+    socket.until("response.output_text.delta").await?;
+    // This provider goes on, as one that does not know the word; what it then says ends no call.
+    socket.say(&json!({"type": "response.cancel"})).await?;
+    let response = socket.response().await?;
+    ensure!(
+        response.last()?["type"] == "response.completed",
+        "{response:?}"
+    );
+    assert_exact(&system, &web, "cancelled").await?;
     let error = socket.next().await?;
     ensure!(error["error"]["message"] == "unknown message", "{error}");
-    ensure!(charges(&system, &web).await?.is_empty());
+    // Nothing is there to be broken off now, and nothing goes to the provider.
+    socket.say(&json!({"type": "response.cancel"})).await?;
+    socket.say(&json!({"type": "response.processed"})).await?;
+    ensure!(socket.is_silent().await);
     Ok(())
 }

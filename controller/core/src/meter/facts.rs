@@ -18,6 +18,10 @@ pub struct Flowed {
 
 /// What every dialect's reader finds out.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and every combination occurs"
+)]
 pub(super) struct Facts {
     pub(super) usage: Usage,
     pub(super) complete: bool,

@@ -53,7 +53,11 @@ fn decode(coding: Coding, encoded: &[u8], step: usize) -> io::Result<Vec<u8>> {
     let mut decoder = Decoder::new(coding).expect("memory");
     let mut plain = Vec::new();
     for chunk in encoded.chunks(step) {
-        plain.extend_from_slice(&decoder.decode(chunk)?);
+        let (bytes, fault) = decoder.decode(chunk);
+        plain.extend_from_slice(&bytes);
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
     }
     plain.extend_from_slice(&decoder.finish());
     Ok(plain)
@@ -91,7 +95,9 @@ fn what_was_flushed_is_read_before_more_comes() {
         let mut needed = 0;
         for byte in &encoded {
             needed += 1;
-            plain.extend(decoder.decode(&[*byte]).expect("it decodes"));
+            let (bytes, fault) = decoder.decode(&[*byte]);
+            assert!(fault.is_none(), "{coding:?} {fault:?}");
+            plain.extend(bytes);
             if plain.len() >= text.len() / 2 {
                 break;
             }
@@ -111,12 +117,10 @@ fn a_few_bytes_that_stand_for_megabytes_are_not_decoded() {
         assert!(bomb.len() < 100_000, "{coding:?} {}", bomb.len());
         let mut decoder = Decoder::new(coding).expect("memory");
         let mut came = 0;
-        let failed = bomb.chunks(512).any(|chunk| match decoder.decode(chunk) {
-            Ok(bytes) => {
-                came += bytes.len();
-                false
-            }
-            Err(_) => true,
+        let failed = bomb.chunks(512).any(|chunk| {
+            let (bytes, fault) = decoder.decode(chunk);
+            came += bytes.len();
+            fault.is_some()
         });
         assert!(failed, "{coding:?}");
         let most = DECODED_BYTES_FREE.max(bomb.len() as u64 * RATIO_MAX);
@@ -141,4 +145,39 @@ fn what_is_none_of_its_coding_is_an_error() {
         let noise: Vec<u8> = (0..=255).rev().cycle().take(4_096).collect();
         assert!(decode(coding, &noise, 100).is_err(), "{coding:?}");
     }
+}
+
+#[test]
+fn what_came_before_a_fault_counts_wherever_it_was_cut() {
+    let text = "data: {\"type\":\"a\"}\n\n".repeat(3);
+    for coding in [Coding::Gzip, Coding::Deflate, Coding::Zstd] {
+        let mut encoded = encode(coding, true, text.as_bytes());
+        let whole = encoded.len();
+        encoded.extend_from_slice(b"junkjunkjunk");
+        for step in [1, 5, whole, encoded.len()] {
+            let mut decoder = Decoder::new(coding).expect("memory");
+            let mut plain = Vec::new();
+            for chunk in encoded.chunks(step) {
+                let (bytes, fault) = decoder.decode(chunk);
+                plain.extend_from_slice(&bytes);
+                if fault.is_some() {
+                    break;
+                }
+            }
+            let plain = String::from_utf8(plain).expect("text");
+            assert_eq!(plain, text, "{coding:?} in pieces of {step}");
+        }
+    }
+}
+
+#[test]
+fn one_piece_does_not_become_hundreds_of_megabytes_at_once() {
+    let mut decoder = Decoder::new(Coding::Zstd).expect("memory");
+    // Much that does not shrink makes room for much that does.
+    decoder.raw_bytes = 10 << 20;
+    let blanks = vec![b' '; 64 << 20];
+    let bomb = encode(Coding::Zstd, true, &blanks);
+    let (bytes, fault) = decoder.decode(&bomb);
+    assert!(fault.is_some());
+    assert!(bytes.len() <= AT_ONCE_MAX);
 }

@@ -20,8 +20,9 @@ impl Session {
     pub(super) async fn end(mut self: Box<Self>, over: Over) {
         match over {
             Over::ClientLeft(why) => {
-                let ending = self.drain().await;
-                if let Some(mut turn) = self.turn.take() {
+                if let Some(ending) = self.drain().await
+                    && let Some(mut turn) = self.turn.take()
+                {
                     turn.settle_early(ending).await;
                 }
                 close(self.provider, why).await;

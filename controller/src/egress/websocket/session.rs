@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bb_core::book::{Ask, CutReason};
 use bb_core::refusal::{self, Reason};
-use bb_core::request::{Message, RequestFacts, begins_response};
+use bb_core::request::{ClientMessage, ProviderMessage, RequestFacts};
 use bb_proto::ids::{CallId, ProviderKey};
 use bb_proto::reply::Ending;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 use uuid::Uuid;
 
 use super::socket::{Received, Socket};
@@ -27,6 +27,8 @@ use crate::ledger::{NotAdmitted, Ticket};
 
 /// How long a WebSocket is kept on which nothing is asked; a provider ends one after an hour.
 const IDLE_KEPT: Duration = Duration::from_mins(65);
+/// The most messages of a client that wait behind one that is to be admitted.
+const WAITING_MAX: usize = 64;
 /// So many messages that have come are passed on before anything else is looked at.
 const BURST_MESSAGES: usize = 32;
 
@@ -68,6 +70,9 @@ pub(super) struct Session {
     asking: Option<Asking>,
     /// What the client sent behind a message that waits, in its order.
     waiting: VecDeque<Utf8Bytes>,
+    waiting_bytes: u64,
+    /// The id of the last response that ended.
+    ended: Option<String>,
     /// What the last response took and gave, which the next one may go on from.
     context_tokens: u64,
     draining: watch::Receiver<bool>,
@@ -93,6 +98,8 @@ impl Session {
             turn: None,
             asking: None,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            ended: None,
             context_tokens: 0,
             draining,
             quiet_since: Instant::now(),
@@ -125,6 +132,7 @@ impl Session {
         if !self.is_busy()
             && let Some(text) = self.waiting.pop_front()
         {
+            self.waiting_bytes -= text.len() as u64;
             return self.take(text).await;
         }
         match self.next().await {
@@ -139,10 +147,8 @@ impl Session {
     async fn next(&mut self) -> Next {
         let is_busy = self.is_busy();
         let deadline = self.deadline();
-        let has_room = {
-            let waiting: usize = self.waiting.iter().map(|text| text.len()).sum();
-            (waiting as u64) < self.egress.limits().body_max
-        };
+        let has_room =
+            self.waiting.len() < WAITING_MAX && self.waiting_bytes < self.egress.limits().body_max;
         let Self {
             client,
             provider,
@@ -193,24 +199,39 @@ impl Session {
             Received::Binary => return Err(Over::Forbidden("a binary message of the client")),
             Received::Closed(why) => return Err(Over::ClientLeft(why)),
         };
-        let is_behind = self.asking.is_some() || !self.waiting.is_empty();
-        let asks = Message::read(text.as_bytes()) == Message::Create;
-        if is_behind || (asks && self.turn.is_some()) {
+        let message = ClientMessage::read(text.as_bytes());
+        if message == ClientMessage::Cancel {
+            return self.cancel(text).await;
+        }
+        if self.is_busy() || !self.waiting.is_empty() {
+            self.waiting_bytes += text.len() as u64;
             self.waiting.push_back(text);
             return Ok(());
         }
         self.take(text).await
     }
 
+    /// Passes on that the response in flight is to be broken off; where there is none, nothing is.
+    ///
+    /// An error that follows may speak of this message: it ends no call any more.
+    async fn cancel(&mut self, text: Utf8Bytes) -> Result<(), Over> {
+        let Some(turn) = &mut self.turn else {
+            return Ok(());
+        };
+        turn.is_disturbed = true;
+        self.tell_provider(text).await
+    }
+
     /// Takes a client's message whose turn it is.
+    ///
+    /// What is not known may make the provider answer, which nobody would have been charged for.
     async fn take(&mut self, text: Utf8Bytes) -> Result<(), Over> {
-        match Message::read(text.as_bytes()) {
-            Message::Create => self.ask(text),
-            Message::Other => match self.call.open_egress(&self.egress).await {
-                Ok(()) => self.tell_provider(text).await,
-                Err(refused) => self.refuse(refused.reason).await,
-            },
-            Message::Unreadable => self.refuse(Reason::BadRequest).await,
+        match ClientMessage::read(text.as_bytes()) {
+            ClientMessage::Create => self.ask(text),
+            ClientMessage::Cancel | ClientMessage::Acknowledge => Ok(()),
+            ClientMessage::Other | ClientMessage::Unreadable => {
+                self.refuse(Reason::BadRequest).await
+            }
         }
     }
 
@@ -305,47 +326,62 @@ impl Session {
             Received::Binary => return Err(Over::Forbidden("a binary message of the provider")),
             Received::Closed(why) => return Err(Over::ProviderLeft(why)),
         };
-        let Some(turn) = &mut self.turn else {
-            if begins_response(text.as_bytes()) {
-                return Err(Over::Forbidden("a response that was not asked for"));
-            }
+        let message = ProviderMessage::read(text.as_bytes());
+        if self.is_of_the_last(&message) {
             return self.tell_client(text).await;
+        }
+        let Some(turn) = &mut self.turn else {
+            return match message {
+                ProviderMessage::Error | ProviderMessage::Aside => self.tell_client(text).await,
+                _ => Err(Over::Forbidden("a response that was not asked for")),
+            };
         };
-        if !turn.read(&text) {
+        if !turn.is_of(&message) {
+            return Err(Over::Forbidden("two responses at once"));
+        }
+        if !turn.read(&text, &message) {
             turn.report(is_burst);
             return self.tell_client(text).await;
         }
-        // What came before the end need not wait for the charge.
-        self.flush().await?;
-        if let Some(turn) = &mut self.turn {
-            self.context_tokens = turn.tap.known().stated.total();
-            turn.settle(&text).await.map_err(|_| Over::LedgerClosed)?;
+        self.settle(text).await
+    }
+
+    /// Returns whether a message only says again that the last response has ended.
+    fn is_of_the_last(&self, message: &ProviderMessage<'_>) -> bool {
+        match (message, &self.ended) {
+            (ProviderMessage::Ends(Some(id)), Some(ended)) => id == ended,
+            _ => false,
         }
+    }
+
+    /// Charges the response that a message ends; what came before it does not wait for that.
+    async fn settle(&mut self, last: Utf8Bytes) -> Result<(), Over> {
+        let limit = self.egress.limits().idle_timeout;
+        let Self { client, turn, .. } = self;
+        let Some(turn) = turn else { return Ok(()) };
+        self.context_tokens = turn.tap.known().stated.total();
+        self.ended.clone_from(&turn.response_id);
+        let flushed = tokio::time::timeout(limit, client.flush());
+        let (settled, flushed) = tokio::join!(turn.settle(&last), flushed);
+        settled.map_err(|_| Over::LedgerClosed)?;
         self.turn = None;
         self.quiet_since = Instant::now();
-        self.tell_client(text).await
+        match flushed {
+            Ok(Ok(())) => self.tell_client(last).await,
+            Ok(Err(_)) | Err(_) => Err(Over::ClientLeft(None)),
+        }
     }
 
     async fn tell_client(&mut self, text: Utf8Bytes) -> Result<(), Over> {
+        let limit = self.egress.limits().idle_timeout;
         let Self { client, turn, .. } = self;
-        let Some(turn) = turn else {
-            return client.write(text).await.map_err(|_| Over::ClientLeft(None));
-        };
-        tokio::select! {
-            written = client.write(text) => written.map_err(|_| Over::ClientLeft(None)),
-            reason = turn.ordered_to_end() => Err(Over::Cut(reason)),
-        }
+        written(client.write(text), turn.as_mut(), limit).await
     }
 
     async fn flush(&mut self) -> Result<(), Over> {
+        let limit = self.egress.limits().idle_timeout;
         let Self { client, turn, .. } = self;
-        let Some(turn) = turn else {
-            return client.flush().await.map_err(|_| Over::ClientLeft(None));
-        };
-        tokio::select! {
-            flushed = client.flush() => flushed.map_err(|_| Over::ClientLeft(None)),
-            reason = turn.ordered_to_end() => Err(Over::Cut(reason)),
-        }
+        written(client.flush(), turn.as_mut(), limit).await
     }
 
     async fn tell_provider(&mut self, text: Utf8Bytes) -> Result<(), Over> {
@@ -366,28 +402,62 @@ impl Session {
         }
     }
 
-    /// Reads on without the client, for what the call in flight states at its end.
-    pub(super) async fn drain(&mut self) -> Ending {
+    /// Reads on without the client, for what the call in flight states at its end; returns how it
+    /// ended where that is not charged yet.
+    pub(super) async fn drain(&mut self) -> Option<Ending> {
         let bound = self.egress.limits().drain;
         let Self { provider, turn, .. } = self;
-        let Some(turn) = turn.as_mut().filter(|turn| !turn.has_ended) else {
-            return Ending::ClientGone;
-        };
+        let turn = turn.as_mut()?;
+        if turn.has_ended {
+            return Some(Ending::ClientGone);
+        }
         let read = async {
             loop {
-                tokio::select! {
-                    _ = turn.ordered_to_end() => return Ending::Cut,
-                    received = provider.receive() => match received {
-                        Received::Text(text) if turn.read(&text) => return turn.tap.ending_by_provider(),
-                        Received::Text(_) => turn.report(false),
-                        Received::Binary | Received::Closed(_) => return Ending::ClientGone,
-                    },
+                let received = tokio::select! {
+                    _ = turn.ordered_to_end() => return Err(Ending::Cut),
+                    received = provider.receive() => received,
+                };
+                let Received::Text(text) = received else {
+                    return Err(Ending::ClientGone);
+                };
+                let message = ProviderMessage::read(text.as_bytes());
+                if turn.is_of(&message) && turn.read(&text, &message) {
+                    return Ok(text);
                 }
+                turn.report(false);
             }
         };
-        tokio::time::timeout(bound, read)
-            .await
-            .unwrap_or(Ending::ClientGone)
+        let last = match tokio::time::timeout(bound, read).await {
+            Ok(Ok(last)) => last,
+            Ok(Err(ending)) => return Some(ending),
+            Err(_) => return Some(Ending::ClientGone),
+        };
+        if turn.settle(&last).await.is_err() {
+            tracing::warn!(call = %turn.call.call, "charged in memory: the ledger is closed");
+        }
+        None
+    }
+}
+
+/// Waits until something is written to a client, which may be slow to read but not for ever, and
+/// does not hold up the end of its call.
+async fn written(
+    writing: impl Future<Output = Result<(), tungstenite::Error>>,
+    turn: Option<&mut Turn>,
+    limit: Duration,
+) -> Result<(), Over> {
+    let ordered_to_end = async {
+        match turn {
+            Some(turn) => turn.ordered_to_end().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        written = tokio::time::timeout(limit, writing) => match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Over::ClientLeft(None)),
+        },
+        reason = ordered_to_end => Err(Over::Cut(reason)),
     }
 }
 

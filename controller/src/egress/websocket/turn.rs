@@ -1,6 +1,7 @@
 //! One response on a WebSocket: a call in flight, metered message by message.
 
 use bb_core::book::CutReason;
+use bb_core::request::ProviderMessage;
 use bb_proto::reply::Ending;
 use http::StatusCode;
 use serde::Deserialize;
@@ -22,6 +23,10 @@ pub(super) struct Turn {
     pub(super) heard_at: Instant,
     /// The message that ends it was read.
     pub(super) has_ended: bool,
+    /// The provider's id of the response, once it has begun.
+    pub(super) response_id: Option<String>,
+    /// Another message of the client was passed on meanwhile: an error may speak of that one.
+    pub(super) is_disturbed: bool,
     reporting: Reporting,
 }
 
@@ -39,16 +44,32 @@ impl Turn {
             tap,
             heard_at: Instant::now(),
             has_ended: false,
+            response_id: None,
+            is_disturbed: false,
             reporting: Reporting::default(),
         }
     }
 
+    /// Returns whether a message may be one of this response.
+    pub(super) fn is_of(&self, message: &ProviderMessage<'_>) -> bool {
+        match (message, &self.response_id) {
+            (ProviderMessage::Begins(Some(id)) | ProviderMessage::Ends(Some(id)), Some(own)) => {
+                id == own
+            }
+            _ => true,
+        }
+    }
+
     /// Reads a message of the provider; returns whether it ends the response.
-    pub(super) fn read(&mut self, text: &str) -> bool {
+    pub(super) fn read(&mut self, text: &str, message: &ProviderMessage<'_>) -> bool {
         self.heard_at = Instant::now();
-        let ends = self.tap.read(text.as_bytes()).hold_at.is_some();
-        // Messages are told apart for a reader of documents one after another.
-        self.has_ended |= self.tap.read(b"\n").hold_at.is_some() || ends;
+        if let ProviderMessage::Begins(Some(id)) = message {
+            self.response_id.get_or_insert_with(|| id.to_string());
+        }
+        if *message == ProviderMessage::Error && self.is_disturbed {
+            return false;
+        }
+        self.has_ended |= self.tap.read_message(text);
         self.has_ended
     }
 
@@ -71,7 +92,8 @@ impl Turn {
     /// was none.
     pub(super) async fn settle(&mut self, last: &str) -> Result<(), Closed> {
         let known = self.tap.known();
-        if !known.stated.is_stated() && known.flowed_bytes == 0 && was_refused(last) {
+        let has_begun = self.response_id.is_some() || known.flowed_bytes > 0;
+        if !has_begun && !known.stated.is_stated() && was_refused(last) {
             self.call.void();
             return Ok(());
         }
