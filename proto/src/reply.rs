@@ -9,7 +9,7 @@ use crate::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
 use crate::time::Timestamp;
 use crate::units::Tokens;
 use crate::usage::{Usage, Wire};
-use crate::view::{Bottle, BottleState, Budget, Ledger};
+use crate::view::{Bottle, BottleState, Budget, Explained, Ledger};
 
 /// Answer of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +184,17 @@ pub struct Budgets {
     pub revision: u64,
     /// The budgets.
     pub budgets: Vec<Budget>,
+}
+
+/// Answer of `budget.explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The revision it was read at.
+    pub revision: u64,
+    /// Whose calls.
+    pub bottle: BottleName,
+    /// By provider.
+    pub providers: Vec<Explained>,
 }
 
 /// Answer of what changes a budget.

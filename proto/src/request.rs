@@ -18,7 +18,7 @@ use crate::units::Tokens;
 
 mod budget;
 
-pub use budget::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+pub use budget::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
 
 /// A method's parameters, which name the method and its reply.
 pub trait Method: Serialize + DeserializeOwned {
@@ -97,6 +97,8 @@ methods! {
     BottleEnded(BottleEnded) -> reply::Acted = "bottle.ended";
     /// All budgets.
     BudgetList(BudgetList) -> reply::Budgets = "budget.list";
+    /// Why calls of a bottle pass, or do not.
+    BudgetExplain(BudgetExplain) -> reply::Explanation = "budget.explain";
     /// Sets a budget that stands until it is unset.
     BudgetSet(BudgetSet) -> reply::BudgetChanged = "budget.set";
     /// Takes back a budget that was set by command.

@@ -373,3 +373,57 @@ pub struct Budget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace_thousandths: Option<u32>,
 }
+
+/// Why calls of a bottle to a provider pass, or do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// To which provider; absent where the bottle has called none and no budget names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderKey>,
+    /// What becomes of a call now.
+    pub verdict: Verdict,
+    /// The budgets on its way, nearest scope first.
+    pub budgets: Vec<ExplainedBudget>,
+}
+
+/// What becomes of a call now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Verdict {
+    /// Nothing limits it.
+    Unlimited,
+    /// It is admitted as far as it fits.
+    Admitted {
+        /// The budget that will bind first.
+        binds: BudgetKey,
+        /// What is left of that.
+        left: Tokens,
+    },
+    /// A budget is spent, and the next call closes the way.
+    Spent {
+        /// Which.
+        budget: BudgetKey,
+    },
+    /// The way is closed.
+    Closed {
+        /// By whom.
+        by: ClosedBy,
+    },
+}
+
+/// A budget on the way of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedBudget {
+    /// The budget.
+    pub budget: Budget,
+    /// What it is to the call.
+    pub role: PathRole,
+    /// What is left of it, calls in flight not counted.
+    pub left: Tokens,
+    /// Whether it will bind first.
+    #[serde(default)]
+    pub binds_first: bool,
+    /// Whether it binds if that one is raised or unset.
+    #[serde(default)]
+    pub binds_next: bool,
+}

@@ -23,6 +23,7 @@ mod bottles;
 mod budgets;
 mod closings;
 pub mod entry;
+mod explain;
 mod judge;
 mod open;
 mod queue;

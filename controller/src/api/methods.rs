@@ -45,6 +45,7 @@ impl Api {
             Call::BottleRemove(params) => reply(self.remove(params, uid).await),
             Call::BottleEnded(params) => reply(self.ended(params).await),
             Call::BudgetList(params) => reply(self.budget_list(params).await),
+            Call::BudgetExplain(params) => reply(self.budget_explain(params).await),
             Call::BudgetSet(params) => reply(self.budget_set(params, uid).await),
             Call::BudgetUnset(params) => reply(self.budget_unset(params, uid).await),
             Call::BudgetRaise(params) => reply(self.budget_raise(params, uid).await),

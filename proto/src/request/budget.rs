@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Expect;
 use crate::budget::{BudgetKey, Cap};
-use crate::ids::BottleName;
+use crate::ids::{BottleName, ProviderKey};
 use crate::units::Tokens;
 
 /// Parameters of `budget.list`.
@@ -14,6 +14,17 @@ pub struct BudgetList {
     /// Only those on this bottle's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bottle: Option<BottleName>,
+}
+
+/// Parameters of `budget.explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetExplain {
+    /// Whose calls.
+    pub bottle: BottleName,
+    /// To which provider; absent: all that it named or called, or that have a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderKey>,
 }
 
 /// Parameters of `budget.set`.

@@ -1,12 +1,13 @@
 //! Messages about budgets.
 
 use bb_proto::budget::Cap;
-use bb_proto::reply::{BudgetChanged, Budgets};
-use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
+use bb_proto::reply::{BudgetChanged, Budgets, Explanation};
+use bb_proto::request::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
 use bb_proto::units::Tokens;
+use bb_proto::view::{ClosedBy, Explained, ExplainedBudget, PathRole, Verdict};
 
 use crate::method;
-use crate::sample::{bare_budget, bottle_name, budget, key};
+use crate::sample::{bare_budget, bottle_name, budget, claude, key};
 
 #[test]
 fn listing() {
@@ -24,6 +25,74 @@ fn listing() {
         Budgets {
             revision: 1_795_168_800_000_000,
             budgets: Vec::new(),
+        },
+    ];
+    method(params, answers);
+}
+
+#[test]
+fn explaining() {
+    let params = [
+        BudgetExplain {
+            bottle: bottle_name("web"),
+            provider: Some(claude()),
+        },
+        BudgetExplain {
+            bottle: bottle_name("web"),
+            provider: None,
+        },
+    ];
+    let explained = |verdict, budgets| Explained {
+        provider: Some(claude()),
+        verdict,
+        budgets,
+    };
+    let first = ExplainedBudget {
+        budget: budget(),
+        role: PathRole::Binds,
+        left: Tokens(99_900),
+        binds_first: true,
+        binds_next: false,
+    };
+    let next = ExplainedBudget {
+        budget: bare_budget(),
+        role: PathRole::Counted,
+        left: Tokens(4_939_000),
+        binds_first: false,
+        binds_next: true,
+    };
+    let whole = explained(
+        Verdict::Admitted {
+            binds: key("host/claude/total"),
+            left: Tokens(99_900),
+        },
+        vec![first, next],
+    );
+    let spent = Verdict::Spent {
+        budget: key("host/claude/total"),
+    };
+    let by_operator = Verdict::Closed {
+        by: ClosedBy::Operator,
+    };
+    let any = Explained {
+        provider: None,
+        verdict: Verdict::Unlimited,
+        budgets: Vec::new(),
+    };
+    let answers = [
+        Explanation {
+            revision: 1_795_168_800_000_042,
+            bottle: bottle_name("web"),
+            providers: vec![whole],
+        },
+        Explanation {
+            revision: 1_795_168_800_000_000,
+            bottle: bottle_name("web"),
+            providers: vec![
+                explained(spent, Vec::new()),
+                explained(by_operator, Vec::new()),
+                any,
+            ],
         },
     ];
     method(params, answers);

@@ -68,6 +68,63 @@ async fn a_budget_is_set_raised_and_taken_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bottles_budgets_are_explained() -> Result<()> {
+    let mut session = Session::begin("budget:\n  claude: 5M\n  all: 20M\n").await?;
+    session.run("bb-ctl register web --budget claude=200 && bb-ctl register api")?;
+    session.run("bb-ctl budget set bottle:web/claude/total 1M --soft")?;
+    session.ctl("budget explain web")?;
+    assert_eq!(session.message("web").await?, 200);
+    session.ctl("budget explain web --provider claude")?;
+    assert_eq!(session.message("web").await?, 200);
+    session.ctl("budget explain web --provider claude")?;
+    session.ctl("budget explain api --provider codex")?;
+    session.run("bb-ctl cutoff api")?;
+    session.ctl("budget explain api --provider codex")?;
+    session.ctl("budget explain api --provider unknown")?;
+    session.ctl("budget explain nobody")?;
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl budget explain web
+    claude: a call passes if it fits into the 200 that are left of launch:RUN/claude/run
+       BUDGET                                                  ROLE     USED/LIMIT  LEFT  PENDING  CACHE  FROM
+    1  launch:RUN/claude/run  binds         0/200   200        0      -  launch of web
+       bottle:web/claude/total                                 warns          0/1M    1M        0      -  command, uid UID
+    2  host/all/total                                          counted       0/20M   20M        0      -  settings line 15
+       host/claude/total                                       counted        0/5M    5M        0      -  settings line 14
+    $ bb-ctl budget explain web --provider claude
+    claude: a call passes if it fits into the 100 that are left of launch:RUN/claude/run
+       BUDGET                                                  ROLE     USED/LIMIT   LEFT  PENDING  CACHE  FROM
+    1  launch:RUN/claude/run  binds       100/200    100        0     0%  launch of web
+       bottle:web/claude/total                                 warns        100/1M   999k        0     0%  command, uid UID
+    2  host/all/total                                          counted     100/20M  19.9M        0     0%  settings line 15
+       host/claude/total                                       counted      100/5M  4.99M        0     0%  settings line 14
+    $ bb-ctl budget explain web --provider claude
+    claude: cut off, launch:RUN/claude/run is spent: bb-ctl budget raise launch:RUN/claude/run +TOKENS
+       BUDGET                                                  ROLE     USED/LIMIT   LEFT  PENDING  CACHE  FROM
+    1  launch:RUN/claude/run  binds       200/200      0        0     0%  launch of web
+       bottle:web/claude/total                                 warns        200/1M   999k        0     0%  command, uid UID
+    2  host/all/total                                          counted     200/20M  19.9M        0     0%  settings line 15
+       host/claude/total                                       counted      200/5M  4.99M        0     0%  settings line 14
+    $ bb-ctl budget explain api --provider codex
+    codex: a call passes if it fits into the 19.9M that are left of host/all/total
+       BUDGET          ROLE   USED/LIMIT   LEFT  PENDING  CACHE  FROM
+    1  host/all/total  binds     200/20M  19.9M        0     0%  settings line 15
+    $ bb-ctl budget explain api --provider codex
+    codex: cut off by the operator: bb-ctl restore api
+       BUDGET          ROLE   USED/LIMIT   LEFT  PENDING  CACHE  FROM
+    1  host/all/total  binds     200/20M  19.9M        0     0%  settings line 15
+    $ bb-ctl budget explain api --provider unknown
+    ! error: there is no provider unknown
+    ! hint: the providers are cerebras, claude, codex, deepseek, gemini, groq, mistral, openrouter, together, vercel, vertex, xai
+    [1]
+    $ bb-ctl budget explain nobody
+    ! error: there is no bottle named nobody
+    ! hint: bb-ctl list shows all bottles
+    [1]
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
     let mut session = Session::begin("").await?;
     for line in [
@@ -107,7 +164,7 @@ async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
     [2]
     $ bb-ctl budget set host unknown 5M
     ! error: there is no provider unknown
-    ! hint: all, or one of the providers in bb-ctl settings show
+    ! hint: the providers are cerebras, claude, codex, deepseek, gemini, groq, mistral, openrouter, together, vercel, vertex, xai
     [1]
     $ bb-ctl budget set host claude 5M --window run
     ! error: the window run is for launches and bottles only, not for host

@@ -1,6 +1,7 @@
 //! `bb-ctl budget`.
 
 mod change;
+mod explain;
 mod key;
 mod list;
 
@@ -8,10 +9,11 @@ use super::connection::Connection;
 use super::exit::{Failure, Outcome};
 use super::output::Output;
 
-/// List budgets, set them, raise them
+/// List budgets, explain them, set them, raise them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Budget {
     List(list::List),
+    Explain(explain::Explain),
     Set(change::Set),
     Unset(change::Unset),
     Raise(change::Raise),
@@ -25,6 +27,7 @@ impl Budget {
     ) -> Outcome {
         match self {
             Self::List(list) => list.run(&mut open()?, output),
+            Self::Explain(explain) => explain.run(&mut open()?, output),
             Self::Set(set) => set.run(open, output),
             Self::Unset(unset) => unset.run(&mut open()?, output),
             Self::Raise(raise) => raise.run(&mut open()?, output),

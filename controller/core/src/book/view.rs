@@ -228,20 +228,30 @@ impl Book {
                 }
             }
             urgent.sort();
-            let mut urgent = urgent.into_iter().map(|(_, key)| key);
-            if let Some(first) = urgent.next() {
-                let following = urgent.next().or_else(|| hard_besides(&of_provider, first));
-                if let Some(following) = following {
+            if let Some((_, first)) = urgent.first() {
+                if let Some(following) = Self::binds_after(first, &urgent, &of_provider) {
                     next.insert(provider.clone(), following.clone());
                 }
-                binding.insert(provider.clone(), first.clone());
+                binding.insert(provider.clone(), (*first).clone());
             }
         }
         (binding, next, roles)
     }
 
+    /// Returns the budget that binds if `first` is raised or unset: the next of those that bind, by
+    /// how soon they are spent, or else the one that would govern then.
+    pub(super) fn binds_after<'a>(
+        first: &BudgetKey,
+        urgent: &[((u64, u64), &'a BudgetKey)],
+        roles: &[(&'a Budget, PathRole)],
+    ) -> Option<&'a BudgetKey> {
+        let mut others = urgent.iter().map(|(_, key)| *key);
+        let next = others.find(|key| *key != first);
+        next.or_else(|| hard_besides(roles, first))
+    }
+
     /// Returns what sorts budgets by how soon they are spent: time left, then tokens left.
-    fn urgency(&self, budget: &Budget, now: Timestamp) -> (u64, u64) {
+    pub(super) fn urgency(&self, budget: &Budget, now: Timestamp) -> (u64, u64) {
         let left = budget
             .limit()
             .minus(self.sum_of(budget.key()).balance.posted);

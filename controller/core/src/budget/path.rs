@@ -1,6 +1,6 @@
 //! The way of a call through the scopes, and what binds it there.
 
-use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
+use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope, Window};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
 use bb_proto::view::{PathRole, Source};
 
@@ -43,13 +43,26 @@ impl Path {
         budgets: &'a Budgets,
         provider: &ProviderKey,
     ) -> Vec<(&'a Budget, PathRole)> {
+        self.roles_where(budgets, |selector| selector.matches(provider))
+    }
+
+    /// Returns the same of a call to a provider that has no budget of its own.
+    pub fn roles_of_all<'a>(&self, budgets: &'a Budgets) -> Vec<(&'a Budget, PathRole)> {
+        self.roles_where(budgets, |selector| *selector == ProviderSelector::All)
+    }
+
+    fn roles_where<'a>(
+        &self,
+        budgets: &'a Budgets,
+        is_of: impl Fn(&ProviderSelector) -> bool,
+    ) -> Vec<(&'a Budget, PathRole)> {
         let mut governing: Option<Scope> = None;
         let mut roles = Vec::new();
         for scope in self.scopes() {
             let launch_governs = matches!(governing, Some(Scope::Launch(_)));
             let mut governs = false;
             for budget in budgets.of_scope(&scope) {
-                if !budget.key().provider.matches(provider) {
+                if !is_of(&budget.key().provider) {
                     continue;
                 }
                 let declared = &budget.declared;

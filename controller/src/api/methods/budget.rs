@@ -3,8 +3,8 @@
 use bb_core::book::{Book, BudgetActed, Order};
 use bb_proto::budget::{BudgetKey, ProviderSelector};
 use bb_proto::error::{ErrorCode, RpcError};
-use bb_proto::reply::{BudgetChanged, Budgets};
-use bb_proto::request::{BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
+use bb_proto::reply::{BudgetChanged, Budgets, Explanation};
+use bb_proto::request::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
 use bb_proto::time::Timestamp;
 
 use super::super::Api;
@@ -31,24 +31,39 @@ impl Api {
         looked.map_err(closed)?
     }
 
+    pub(super) async fn budget_explain(
+        &self,
+        params: BudgetExplain,
+    ) -> Result<Explanation, RpcError> {
+        self.check_provider(params.provider.as_ref())?;
+        let looked = self
+            .parts()
+            .ledger
+            .look(move |book, now| {
+                let BudgetExplain { bottle, provider } = params;
+                // Whether there is such a bottle.
+                detail(book, &bottle, now)?;
+                let mut providers = book.explain(&bottle, provider.as_ref(), now);
+                for budget in providers.iter_mut().flat_map(|it| &mut it.budgets) {
+                    budget.budget = with_newest_raises(budget.budget.clone());
+                }
+                Ok(Explanation {
+                    revision: book.revision(),
+                    providers,
+                    bottle,
+                })
+            })
+            .await;
+        looked.map_err(closed)?
+    }
+
     pub(super) async fn budget_set(
         &self,
         params: BudgetSet,
         uid: u32,
     ) -> Result<BudgetChanged, RpcError> {
-        if let ProviderSelector::One(provider) = &params.budget.provider
-            && self
-                .parts()
-                .live
-                .providers()
-                .get(provider.as_str())
-                .is_none()
-        {
-            return Err(RpcError::new(
-                ErrorCode::InvalidParams,
-                format!("there is no provider {provider}"),
-            )
-            .with_hint("all, or one of the providers in bb-ctl settings show"));
+        if let ProviderSelector::One(provider) = &params.budget.provider {
+            self.check_provider(Some(provider))?;
         }
         let order = Order {
             uid,

@@ -98,7 +98,8 @@ impl Api {
         format!("http://{}", self.parts().egress)
     }
 
-    fn check_provider(&self, provider: Option<&ProviderKey>) -> Result<(), RpcError> {
+    /// Fails where there is no such provider.
+    pub(super) fn check_provider(&self, provider: Option<&ProviderKey>) -> Result<(), RpcError> {
         let Some(provider) = provider else {
             return Ok(());
         };
