@@ -218,6 +218,24 @@ fn rows() -> Vec<Row> {
         act("bottle.cutoff", json!({"names": ["web"], "why": "a test"})),
         act("bottle.restore", json!({"names": ["web"]})),
         Row(
+            "budget.explain",
+            json!({"bottle": "web"}),
+            vec![
+                unknown(),
+                (json!({}), "invalid_params", "missing field `bottle`"),
+                (
+                    json!({"bottle": "nobody"}),
+                    "not_found",
+                    "there is no bottle named nobody",
+                ),
+                (
+                    json!({"bottle": "web", "provider": "unknown"}),
+                    "invalid_params",
+                    "there is no provider unknown",
+                ),
+            ],
+        ),
+        Row(
             "budget.list",
             json!({"bottle": "web"}),
             vec![

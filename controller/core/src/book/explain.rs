@@ -98,14 +98,13 @@ impl Book {
         budgets: &[ExplainedBudget],
     ) -> Verdict {
         let bottle = self.bottles.get(name);
-        let closing = bottle.and_then(|bottle| match provider {
-            Some(provider) => bottle.closing(provider).cloned(),
-            None => {
-                let mut closings = bottle.closings.iter();
-                closings
-                    .find(|closing| closing.provider == ProviderSelector::All)
-                    .cloned()
+        let closing = bottle.and_then(|bottle| {
+            if let Some(provider) = provider {
+                return bottle.closing(provider).cloned();
             }
+            let mut closings = bottle.closings.iter();
+            let of_all = closings.find(|closing| closing.provider == ProviderSelector::All);
+            of_all.cloned()
         });
         if let Some(closing) = closing {
             return Verdict::Closed { by: closing.by };

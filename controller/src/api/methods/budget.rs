@@ -2,7 +2,7 @@
 
 use bb_core::book::{Book, BudgetActed, Order};
 use bb_proto::budget::{BudgetKey, ProviderSelector};
-use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::error::RpcError;
 use bb_proto::reply::{BudgetChanged, Budgets, Explanation};
 use bb_proto::request::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
 use bb_proto::time::Timestamp;
