@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::BudgetKey;
 use crate::event::Event;
 use crate::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
 use crate::time::Timestamp;
@@ -195,6 +196,38 @@ pub struct Explanation {
     pub bottle: BottleName,
     /// By provider.
     pub providers: Vec<Explained>,
+}
+
+/// Answer of `budget.check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetChecked {
+    /// What would become of the call.
+    pub would: Would,
+    /// The budget that refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetKey>,
+    /// That budget's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Tokens>,
+    /// What was charged to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Tokens>,
+}
+
+/// What would become of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Would {
+    /// It would go.
+    Pass,
+    /// It would wait until open calls are settled.
+    Wait,
+    /// A budget would refuse it.
+    BeOverBudget,
+    /// The operator closed the way.
+    BeCutOff,
+    /// The bottle has ended.
+    HaveEnded,
 }
 
 /// Answer of what changes a budget.

@@ -18,7 +18,7 @@ use crate::units::Tokens;
 
 mod budget;
 
-pub use budget::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+pub use budget::{BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
 
 /// A method's parameters, which name the method and its reply.
 pub trait Method: Serialize + DeserializeOwned {
@@ -99,6 +99,8 @@ methods! {
     BudgetList(BudgetList) -> reply::Budgets = "budget.list";
     /// Why calls of a bottle pass, or do not.
     BudgetExplain(BudgetExplain) -> reply::Explanation = "budget.explain";
+    /// Whether a call would be admitted.
+    BudgetCheck(BudgetCheck) -> reply::BudgetChecked = "budget.check";
     /// Sets a budget that stands until it is unset.
     BudgetSet(BudgetSet) -> reply::BudgetChanged = "budget.set";
     /// Takes back a budget that was set by command.

@@ -46,6 +46,7 @@ impl Api {
             Call::BottleEnded(params) => reply(self.ended(params).await),
             Call::BudgetList(params) => reply(self.budget_list(params).await),
             Call::BudgetExplain(params) => reply(self.budget_explain(params).await),
+            Call::BudgetCheck(params) => reply(self.budget_check(params).await),
             Call::BudgetSet(params) => reply(self.budget_set(params, uid).await),
             Call::BudgetUnset(params) => reply(self.budget_unset(params, uid).await),
             Call::BudgetRaise(params) => reply(self.budget_raise(params, uid).await),

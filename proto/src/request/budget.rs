@@ -27,6 +27,18 @@ pub struct BudgetExplain {
     pub provider: Option<ProviderKey>,
 }
 
+/// Parameters of `budget.check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetCheck {
+    /// Whose call.
+    pub bottle: BottleName,
+    /// To which provider.
+    pub provider: ProviderKey,
+    /// How many tokens it will cost, as budgets count them; at least one.
+    pub tokens: Tokens,
+}
+
 /// Parameters of `budget.set`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

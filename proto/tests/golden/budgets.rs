@@ -1,8 +1,10 @@
 //! Messages about budgets.
 
 use bb_proto::budget::Cap;
-use bb_proto::reply::{BudgetChanged, Budgets, Explanation};
-use bb_proto::request::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
+use bb_proto::reply::{BudgetChanged, BudgetChecked, Budgets, Explanation, Would};
+use bb_proto::request::{
+    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect,
+};
 use bb_proto::units::Tokens;
 use bb_proto::view::{ClosedBy, Explained, ExplainedBudget, PathRole, Verdict};
 
@@ -96,6 +98,28 @@ fn explaining() {
         },
     ];
     method(params, answers);
+}
+
+#[test]
+fn checking() {
+    let ask = |tokens| BudgetCheck {
+        bottle: bottle_name("web"),
+        provider: claude(),
+        tokens: Tokens(tokens),
+    };
+    let bare = |would| BudgetChecked {
+        would,
+        budget: None,
+        limit: None,
+        used: None,
+    };
+    let over = BudgetChecked {
+        budget: Some(key("host/claude/total")),
+        limit: Some(Tokens(5_000_000)),
+        used: Some(Tokens(4_999_000)),
+        ..bare(Would::BeOverBudget)
+    };
+    method([ask(60_000), ask(1)], [over, bare(Would::Pass)]);
 }
 
 fn changed() -> [BudgetChanged; 2] {

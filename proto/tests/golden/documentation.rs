@@ -100,7 +100,7 @@ macro_rules! check_all {
 fn every_method_is_described_with_lines_that_can_be_read() {
     let mut checked = check_all! {
         Hello Health Snapshot BottleRegister BottleList BottleShow BottleEnv BottleCutoff
-        BottleRestore BottleStop BottleRemove BottleEnded BudgetList BudgetExplain BudgetSet BudgetUnset
+        BottleRestore BottleStop BottleRemove BottleEnded BudgetList BudgetExplain BudgetCheck BudgetSet BudgetUnset
         BudgetRaise UsageQuery AuditList EventsWatch EventsList SettingsShow SettingsCheck
         SettingsReload Shutdown
     };

@@ -125,6 +125,47 @@ async fn a_bottles_budgets_are_explained() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_asked_for_before_it_is_made() -> Result<()> {
+    let mut session = Session::begin("budget:\n  claude: 5M\n").await?;
+    session.run("bb-ctl register web --budget claude=200")?;
+    session.ctl("budget check web claude 200")?;
+    session.ctl("budget check web claude 201")?;
+    session.ctl("budget check web codex 1G")?;
+    assert_eq!(session.message("web").await?, 200);
+    session.ctl("budget check web claude 150")?;
+    session.ctl("budget check web claude 100")?;
+    session.run("bb-ctl cutoff web")?;
+    session.ctl("budget check web claude 1")?;
+    session.ctl("budget check web claude 0")?;
+    session.ctl("budget check nobody claude 1")?;
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl budget check web claude 200
+    it would go
+    $ bb-ctl budget check web claude 201
+    it would be over budget: launch:RUN/claude/run has 0/200
+    [3]
+    $ bb-ctl budget check web codex 1G
+    it would go
+    $ bb-ctl budget check web claude 150
+    it would be over budget: launch:RUN/claude/run has 100/200
+    [3]
+    $ bb-ctl budget check web claude 100
+    it would go
+    $ bb-ctl budget check web claude 1
+    it would be refused: the operator has cut the bottle off
+    [3]
+    $ bb-ctl budget check web claude 0
+    ! error: a call costs at least one token
+    [1]
+    $ bb-ctl budget check nobody claude 1
+    ! error: there is no bottle named nobody
+    ! hint: bb-ctl list shows all bottles
+    [1]
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
     let mut session = Session::begin("").await?;
     for line in [

@@ -40,6 +40,7 @@ async fn json_has_its_shape() -> Result<()> {
         "restore web",
         "budget list",
         "budget explain web",
+        "budget check web claude 5",
         "budget set web codex 5k",
         "budget raise web/codex 5",
         "budget unset web/codex",
@@ -69,6 +70,7 @@ async fn json_has_its_shape() -> Result<()> {
     restore web: {"dry_run":"bool","targets":[{"changed":"bool","name":"text","observed":"text","run":"text","streams_ended":"number","took_us":"number"}]}
     budget list: {"bottle":"text","cache_read_percent":"number","cap":"text","ceiling":"bool","from":"number","gate":"text","id":"text","left_ms":"number","limit":"number","pending":"number","provider":"text","rate_per_minute":"number","resets_first":"bool","scope":"text","source":{"bottle":"text","from":"text"},"spent_at":"number","used":"number","warn":["number"],"window":"text"}
     budget explain web: {"bottle":"text","providers":[{"budgets":[{"binds_first":"bool","binds_next":"bool","budget":{"bottle":"text","cache_read_percent":"number","cap":"text","ceiling":"bool","from":"number","gate":"text","id":"text","left_ms":"number","limit":"number","pending":"number","provider":"text","rate_per_minute":"number","resets_first":"bool","scope":"text","source":{"bottle":"text","from":"text"},"spent_at":"number","used":"number","warn":["number"],"window":"text"},"left":"number","role":"text"}],"provider":"text","verdict":{"binds":"text","is":"text","left":"number"}}],"revision":"number"}
+    budget check web claude 5: {"would":"text"}
     budget set web codex 5k: {"budget":{"cap":"text","ceiling":"bool","gate":"text","id":"text","limit":"number","pending":"number","provider":"text","rate_per_minute":"number","resets_first":"bool","scope":"text","source":{"from":"text","uid":"number"},"used":"number","warn":["number"],"window":"text"},"dry_run":"bool"}
     budget raise web/codex 5: {"budget":{"cap":"text","ceiling":"bool","gate":"text","id":"text","limit":"number","pending":"number","provider":"text","raises":[{"at":"number","by":"number","uid":"number"}],"rate_per_minute":"number","resets_first":"bool","scope":"text","source":{"from":"text","uid":"number"},"used":"number","warn":["number"],"window":"text"},"dry_run":"bool","limit_before":"number"}
     budget unset web/codex: {"dry_run":"bool","limit_before":"number"}

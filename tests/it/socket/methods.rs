@@ -218,6 +218,28 @@ fn rows() -> Vec<Row> {
         act("bottle.cutoff", json!({"names": ["web"], "why": "a test"})),
         act("bottle.restore", json!({"names": ["web"]})),
         Row(
+            "budget.check",
+            json!({"bottle": "web", "provider": "claude", "tokens": 5}),
+            vec![
+                (json!({}), "invalid_params", "missing field `bottle`"),
+                (
+                    json!({"bottle": "nobody", "provider": "claude", "tokens": 5}),
+                    "not_found",
+                    "there is no bottle named nobody",
+                ),
+                (
+                    json!({"bottle": "web", "provider": "unknown", "tokens": 5}),
+                    "invalid_params",
+                    "there is no provider unknown",
+                ),
+                (
+                    json!({"bottle": "web", "provider": "claude", "tokens": 0}),
+                    "invalid_params",
+                    "at least one token",
+                ),
+            ],
+        ),
+        Row(
             "budget.explain",
             json!({"bottle": "web"}),
             vec![

@@ -1,6 +1,7 @@
 //! `bb-ctl budget`.
 
 mod change;
+mod check;
 mod explain;
 mod key;
 mod list;
@@ -14,6 +15,7 @@ use super::output::Output;
 pub(super) enum Budget {
     List(list::List),
     Explain(explain::Explain),
+    Check(check::Check),
     Set(change::Set),
     Unset(change::Unset),
     Raise(change::Raise),
@@ -28,6 +30,7 @@ impl Budget {
         match self {
             Self::List(list) => list.run(&mut open()?, output),
             Self::Explain(explain) => explain.run(&mut open()?, output),
+            Self::Check(check) => check.run(&mut open()?, output),
             Self::Set(set) => set.run(open, output),
             Self::Unset(unset) => unset.run(&mut open()?, output),
             Self::Raise(raise) => raise.run(&mut open()?, output),

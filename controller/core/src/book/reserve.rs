@@ -1,7 +1,7 @@
 //! Admission: may this call go, must it wait, or is it refused?
 
 use bb_proto::budget::{BudgetKey, Gate};
-use bb_proto::ids::{BottleName, CallId};
+use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::ClosedBy;
@@ -9,11 +9,21 @@ use bb_proto::view::ClosedBy;
 use super::admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
 use super::queue::Waiter;
 use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
+use crate::bottle::Bottle;
 use crate::budget::{Budget, Path};
 use crate::estimate::Estimate;
 
+/// What a call costs its budgets, as far as that is expected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    /// Its input alone, which cannot be cut.
+    pub(super) input: Tokens,
+    /// All of it.
+    pub(super) all: Tokens,
+}
+
 /// What one look at the budgets says.
-enum Look {
+pub(super) enum Look {
     Fits(Tokens),
     Wait,
     Refuse(Refusal),
@@ -41,7 +51,7 @@ impl Book {
             return Admission::Refused(refusal);
         }
         let estimate = self.estimate_of(&ask);
-        match self.look(&binding, &ask, estimate) {
+        match self.look(&binding, self.need(&ask, estimate)) {
             Look::Fits(reserved) if !self.queue.is_behind(&ask.bottle, &binding) => {
                 Admission::Admitted(self.admit(ask, &path, reserved, estimate, now))
             }
@@ -113,7 +123,7 @@ impl Book {
         let binding: Vec<_> = keys.filter_map(|key| self.budgets.get(key)).collect();
         let estimate = self.estimate_of(ask);
         let refusal = self.refusal_of_bottle(ask).map(Look::Refuse);
-        match refusal.unwrap_or_else(|| self.look(&binding, ask, estimate)) {
+        match refusal.unwrap_or_else(|| self.look(&binding, self.need(ask, estimate))) {
             Look::Wait => return false,
             Look::Fits(reserved) => {
                 if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
@@ -204,10 +214,19 @@ impl Book {
         let Some(bottle) = bottle.filter(|b| b.run == ask.run && b.is_running()) else {
             return Some(Refusal::plain(RefusalReason::Ended));
         };
+        self.refusal_of_closed(bottle, &ask.provider)
+    }
+
+    /// Returns why nothing of a bottle goes to a provider, where its way is closed.
+    pub(super) fn refusal_of_closed(
+        &self,
+        bottle: &Bottle,
+        provider: &ProviderKey,
+    ) -> Option<Refusal> {
         if bottle.stop_ordered_at.is_some() {
             return Some(Refusal::plain(RefusalReason::Operator));
         }
-        let closing = bottle.closing(&ask.provider)?;
+        let closing = bottle.closing(provider)?;
         Some(match &closing.by {
             ClosedBy::Operator => Refusal::plain(RefusalReason::Operator),
             ClosedBy::Budget(key) => match self.budgets.get(key) {
@@ -222,11 +241,18 @@ impl Book {
             .estimate(ask.called(), &ask.input, ask.output_max, ask.choices)
     }
 
-    /// Looks at every budget that binds the call; the first that does not let it pass decides.
-    fn look(&self, binding: &[&Budget], ask: &Ask, estimate: Estimate) -> Look {
+    fn need(&self, ask: &Ask, estimate: Estimate) -> Need {
         let weights = self.weights(&ask.provider);
         let input = weights.charge_input(estimate.input);
-        let need = input.plus(weights.charge_output(estimate.output));
+        Need {
+            input,
+            all: input.plus(weights.charge_output(estimate.output)),
+        }
+    }
+
+    /// Looks at every budget that binds the call; the first that does not let it pass decides.
+    pub(super) fn look(&self, binding: &[&Budget], need: Need) -> Look {
+        let Need { input, all: need } = need;
         let mut reserved = Tokens::ZERO;
         let mut cap = Tokens(u64::MAX);
         let mut waits = false;

@@ -1,10 +1,12 @@
 //! Budgets: listed, set, unset, raised.
 
-use bb_core::book::{Book, BudgetActed, Order};
+use bb_core::book::{Book, BudgetActed, Check, Order, RefusalReason};
 use bb_proto::budget::{BudgetKey, ProviderSelector};
-use bb_proto::error::RpcError;
-use bb_proto::reply::{BudgetChanged, Budgets, Explanation};
-use bb_proto::request::{BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect};
+use bb_proto::error::{ErrorCode, RpcError};
+use bb_proto::reply::{BudgetChanged, BudgetChecked, Budgets, Explanation, Would};
+use bb_proto::request::{
+    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect,
+};
 use bb_proto::time::Timestamp;
 
 use super::super::Api;
@@ -52,6 +54,31 @@ impl Api {
                     providers,
                     bottle,
                 })
+            })
+            .await;
+        looked.map_err(closed)?
+    }
+
+    pub(super) async fn budget_check(
+        &self,
+        params: BudgetCheck,
+    ) -> Result<BudgetChecked, RpcError> {
+        self.check_provider(Some(&params.provider))?;
+        if params.tokens.0 == 0 {
+            let text = "a call costs at least one token";
+            return Err(RpcError::new(ErrorCode::InvalidParams, text));
+        }
+        let looked = self
+            .parts()
+            .ledger
+            .look(move |book, now| {
+                // Whether there is such a bottle.
+                detail(book, &params.bottle, now)?;
+                Ok(checked(book.check(
+                    &params.bottle,
+                    &params.provider,
+                    params.tokens,
+                )))
             })
             .await;
         looked.map_err(closed)?
@@ -145,5 +172,28 @@ impl Api {
             })
             .await;
         acted.map_err(closed)?
+    }
+}
+
+fn checked(check: Check) -> BudgetChecked {
+    let (would, refusal) = match check {
+        Check::Fits => (Would::Pass, None),
+        Check::Waits => (Would::Wait, None),
+        Check::Refused(refusal) => {
+            let would = match refusal.reason {
+                RefusalReason::Operator => Would::BeCutOff,
+                RefusalReason::Ended => Would::HaveEnded,
+                RefusalReason::Budget | RefusalReason::NoRoom | RefusalReason::Background => {
+                    Would::BeOverBudget
+                }
+            };
+            (would, Some(refusal))
+        }
+    };
+    BudgetChecked {
+        would,
+        budget: refusal.as_ref().and_then(|it| it.budget.clone()),
+        limit: refusal.as_ref().and_then(|it| it.limit),
+        used: refusal.as_ref().and_then(|it| it.used),
     }
 }
