@@ -34,6 +34,7 @@ mod reserve;
 mod resolve;
 mod restore;
 mod revisions;
+mod settled;
 mod view;
 
 pub use account::{Account, Accounts, Balance};
@@ -139,7 +140,7 @@ pub struct Book {
     warned: BTreeMap<BudgetKey, BTreeSet<u8>>,
     refused: Refused,
     last_call: HashMap<BottleName, (ProviderKey, String)>,
-    settled: resolve::SettledCalls,
+    settled: settled::SettledCalls,
     revisions: Revisions,
     next_event: u64,
     outbox: Outbox,

@@ -1,7 +1,5 @@
 //! The end of calls: flowed, settled, amended, voided. A call resolves at most once.
 
-use std::collections::{HashMap, VecDeque};
-
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::CallId;
 use bb_proto::reply::Ending;
@@ -15,9 +13,6 @@ use crate::estimate::{Estimate, FlowRate, Known, used, used_so_far};
 
 /// What is known of an open call is written down at its first usage and then this often.
 const MARK_EVERY: Millis = Millis(1_000);
-/// How many settled calls are remembered so that a later word of the provider can amend them.
-const SETTLED_MAX: usize = 4_096;
-
 /// How a call ended, as its stream saw it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -51,27 +46,6 @@ pub enum Resolved {
     Voided,
     /// It was resolved before; nothing changed.
     Already,
-}
-
-/// The calls that were settled last, to be amended.
-#[derive(Debug, Default)]
-pub(super) struct SettledCalls {
-    of: HashMap<CallId, (CallFacts, Settlement)>,
-    order: VecDeque<CallId>,
-}
-
-impl SettledCalls {
-    fn put(&mut self, facts: CallFacts, settlement: Settlement) {
-        let call = facts.call;
-        if self.of.insert(call, (facts, settlement)).is_none() {
-            self.order.push_back(call);
-        }
-        while self.order.len() > SETTLED_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.of.remove(&oldest);
-            }
-        }
-    }
 }
 
 impl Book {
@@ -164,7 +138,7 @@ impl Book {
 
     /// Corrects a settled call by a later word of the provider.
     pub fn amend(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
-        let Some((facts, before)) = self.settled.of.get(&call).cloned() else {
+        let Some((facts, before)) = self.settled.get(call).cloned() else {
             return Resolved::Already;
         };
         let charged_before = Estimate {

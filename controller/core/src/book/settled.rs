@@ -1,0 +1,109 @@
+//! The calls that were settled last, so that a later word of the provider can amend them.
+
+use std::collections::{HashMap, VecDeque};
+
+use bb_proto::ids::CallId;
+use bb_proto::reply::Ending;
+
+use super::{CallFacts, Settlement};
+
+/// How many settled calls are remembered so that a later word of the provider can amend them.
+const SETTLED_MAX: usize = 4_096;
+/// The same of calls that go on in the background.
+const GOING_ON_MAX: usize = 1_024;
+
+/// The calls that were settled last, to be amended.
+#[derive(Debug, Default)]
+pub(super) struct SettledCalls {
+    of: HashMap<CallId, (CallFacts, Settlement)>,
+    order: VecDeque<CallId>,
+    /// Those that go on in the background: amended later than others, and not pushed out by them.
+    going_on: VecDeque<CallId>,
+}
+
+impl SettledCalls {
+    /// Returns a call and how it was settled.
+    pub(super) fn get(&self, call: CallId) -> Option<&(CallFacts, Settlement)> {
+        self.of.get(&call)
+    }
+
+    /// Remembers how a call was settled last.
+    pub(super) fn put(&mut self, facts: CallFacts, settlement: Settlement) {
+        let call = facts.call;
+        let goes_on = settlement.ending == Ending::Background;
+        let before = self.of.insert(call, (facts, settlement));
+        let went_on = before.map(|(_, before)| before.ending == Ending::Background);
+        if went_on == Some(goes_on) {
+            return;
+        }
+        if went_on == Some(true) {
+            self.going_on.retain(|known| *known != call);
+        }
+        let (order, most) = if goes_on {
+            (&mut self.going_on, GOING_ON_MAX)
+        } else {
+            (&mut self.order, SETTLED_MAX)
+        };
+        order.push_back(call);
+        while order.len() > most {
+            if let Some(oldest) = order.pop_front() {
+                self.of.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bb_proto::ids::RunId;
+    use bb_proto::time::Timestamp;
+    use bb_proto::units::Tokens;
+    use bb_proto::usage::{Usage, Wire};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn facts(number: u128) -> CallFacts {
+        CallFacts {
+            call: CallId(Uuid::from_u128(number)),
+            bottle: "web".parse().expect("a name"),
+            run: RunId(Uuid::nil()),
+            agent: None,
+            provider: "codex".parse().expect("a name"),
+            model: String::new(),
+            wire: Wire::OpenaiResponses,
+            started_at: Timestamp(0),
+            accounts: Vec::new(),
+        }
+    }
+
+    fn settlement(ending: Ending) -> Settlement {
+        Settlement {
+            usage: Usage::default(),
+            charge: Tokens(1),
+            cache_read: Tokens::ZERO,
+            estimated: true,
+            ending,
+            status: None,
+        }
+    }
+
+    #[test]
+    fn calls_in_the_background_are_not_forgotten_for_others() {
+        let mut settled = SettledCalls::default();
+        settled.put(facts(0), settlement(Ending::Background));
+        for number in 1..=10_000 {
+            settled.put(facts(number), settlement(Ending::Complete));
+        }
+        assert!(settled.of.contains_key(&facts(0).call));
+        assert!(!settled.of.contains_key(&facts(1).call));
+        // Once it has ended it is one of the others.
+        settled.put(facts(0), settlement(Ending::Complete));
+        assert!(settled.going_on.is_empty());
+        for number in 20_000..20_000 + 5_000 {
+            settled.put(facts(number), settlement(Ending::Complete));
+        }
+        assert!(!settled.of.contains_key(&facts(0).call));
+        assert_eq!(settled.of.len(), SETTLED_MAX);
+    }
+}
