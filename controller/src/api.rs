@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::home::{Home, SOCKET_PATH_BYTES_MAX};
+use bb_proto::reply::Hooks;
 use bb_proto::time::Timestamp;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::tokio::prelude::*;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub started_at: Timestamp,
     /// Requests refused for their token.
     pub wrong_tokens: Arc<AtomicU64>,
+    /// How the commands that are run at events fare.
+    pub hooks: watch::Receiver<Option<Hooks>>,
     /// Set to true to end the controller.
     pub stop: watch::Sender<bool>,
     /// The user whose programs may connect, besides root.

@@ -13,10 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::LedgerHandle;
-
-mod process;
-
-use process::Running;
+use crate::process::Running;
 
 /// How long a process may take to end after it was told to, before it is ended.
 const STOP_GRACE: Duration = Duration::from_secs(3);

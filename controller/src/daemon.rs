@@ -21,7 +21,8 @@ use crate::bottles::Supervisor;
 use crate::egress;
 use crate::egress::listener::Listener;
 use crate::egress::workers::Workers;
-use crate::ledger::{self, LedgerHandle, LedgerThread};
+use crate::hooks;
+use crate::ledger::{self, LedgerHandle, LedgerThread, Told};
 use crate::settings::live::{Live, known_providers, rules};
 use crate::settings::{self, Settings};
 use crate::store::reader::Reader;
@@ -52,6 +53,7 @@ pub struct Controller {
     stop: watch::Sender<bool>,
     drain: watch::Sender<bool>,
     watches: CancellationToken,
+    hooks_end: CancellationToken,
     _lock: lock::HomeLock,
 }
 
@@ -69,9 +71,10 @@ impl Controller {
         let settings = loaded.clone().unwrap_or_default();
         let tls = tls::client_config().map_err(StartError::Tls)?;
         let path = home.database();
-        let (ledger, thread) = ledger::open(&path, rules(&settings))
+        let (ledger, mut thread) = ledger::open(&path, rules(&settings))
             .map_err(|source| StartError::Store { path, source })?;
-        match Self::serve(&home, loaded, &settings, tls, &ledger).await {
+        let told = thread.told_since_opening();
+        match Self::serve(&home, loaded, &settings, tls, &ledger, told).await {
             Ok(serving) => {
                 let (live, watches) = (Arc::clone(&serving.live), serving.watches.clone());
                 serving.tracker.spawn(reloads.run(live, watches));
@@ -86,6 +89,7 @@ impl Controller {
                     stop: serving.stop,
                     drain: serving.drain,
                     watches: serving.watches,
+                    hooks_end: serving.hooks_end,
                     _lock: lock,
                 })
             }
@@ -102,6 +106,7 @@ impl Controller {
         settings: &Settings,
         tls: Arc<rustls::ClientConfig>,
         ledger: &LedgerHandle,
+        told: Option<Told>,
     ) -> Result<Serving, StartError> {
         let started_at = now();
         let address = settings.egress.listen;
@@ -117,6 +122,8 @@ impl Controller {
         let stop = watch::Sender::new(false);
         let drain = watch::Sender::new(false);
         let watches = CancellationToken::new();
+        let hooks_end = CancellationToken::new();
+        let hooks_fare = watch::Sender::new(None);
         let wrong_tokens = Arc::new(AtomicU64::new(0));
         let live = Arc::new(Live::new(home.settings(), loaded, ledger.clone()));
         let supervisor = Supervisor::new(ledger.clone(), tracker.clone(), watches.clone());
@@ -139,6 +146,7 @@ impl Controller {
             egress: egress_at.to_string(),
             started_at,
             wrong_tokens,
+            hooks: hooks_fare.subscribe(),
             stop: stop.clone(),
             uid: rustix::process::geteuid().as_raw(),
             tracker: tracker.clone(),
@@ -149,6 +157,17 @@ impl Controller {
         tracing::info!(version = VERSION, pid = std::process::id(), egress = %egress_at, "started");
         let workers = Workers::start(&listener, &parts).map_err(StartError::Runtime)?;
         tracker.spawn(api::serve(socket, api, drain.subscribe()));
+        if let Some(told) = told {
+            tracker.spawn(hooks::run(hooks::Parts {
+                told,
+                setting: live.watch_hook(),
+                fare: hooks_fare,
+                home: home.path().to_owned(),
+                tracker: tracker.clone(),
+                stopping: watches.clone(),
+                ending: hooks_end.clone(),
+            }));
+        }
         Ok(Serving {
             egress: egress_at,
             workers,
@@ -157,6 +176,7 @@ impl Controller {
             stop,
             drain,
             watches,
+            hooks_end,
         })
     }
 
@@ -194,6 +214,7 @@ impl Controller {
             .is_err()
         {
             tracing::info!("the grace period is over: calls in flight are ended");
+            self.hooks_end.cancel();
             let cut = self.ledger.act(|book, _| book.cut_all()).await;
             tracing::info!(?cut, "calls were ended");
             if tokio::time::timeout(CUT_WAIT, self.tracker.wait())
@@ -227,6 +248,7 @@ struct Serving {
     stop: watch::Sender<bool>,
     drain: watch::Sender<bool>,
     watches: CancellationToken,
+    hooks_end: CancellationToken,
 }
 
 /// Runs a controller on a home until it is told to stop: the program itself.

@@ -36,6 +36,8 @@ use owner::Owner;
 const LETTERS_MAX: usize = 4_096;
 /// The most events a watcher may lag behind before it loses the oldest.
 const EVENTS_MAX: usize = 1_024;
+/// The most alarms a watcher may lag behind before it loses the oldest.
+const ALARMS_MAX: usize = 16;
 
 /// Why a call is not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +115,8 @@ struct Outside {
     /// How many calls were told to end.
     cuts: watch::Sender<u64>,
     events: broadcast::Sender<Event>,
+    /// That the ledger is closed, told before it is written: it cannot be.
+    alarms: broadcast::Sender<Event>,
     /// Since when it is closed, in milliseconds; zero where it is open.
     closed_since: AtomicI64,
     ended: AtomicBool,
@@ -123,6 +127,16 @@ struct Outside {
 pub struct LedgerThread {
     handle: LedgerHandle,
     thread: Option<JoinHandle<()>>,
+    since_opening: Option<Told>,
+}
+
+/// What a watcher of the ledger is told.
+#[derive(Debug)]
+pub struct Told {
+    /// The events, as they are written.
+    pub events: broadcast::Receiver<Event>,
+    /// That the ledger is closed, at once; it is among the events too, once it is open again.
+    pub alarms: broadcast::Receiver<Event>,
 }
 
 /// Opens the ledger at `path`, charges what was open when it was last closed, and starts its
@@ -137,8 +151,13 @@ pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), S
         revision: watch::Sender::new(0),
         cuts: watch::Sender::new(0),
         events: broadcast::Sender::new(EVENTS_MAX),
+        alarms: broadcast::Sender::new(ALARMS_MAX),
         closed_since: AtomicI64::new(0),
         ended: AtomicBool::new(false),
+    };
+    let since_opening = Told {
+        events: outside.events.subscribe(),
+        alarms: outside.alarms.subscribe(),
     };
     let book = Book::restore(saved, rules, now);
     let mut owner = Owner::new(book, store, path.to_owned(), next_entry, clock);
@@ -163,11 +182,18 @@ pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), S
         LedgerThread {
             handle,
             thread: Some(thread),
+            since_opening: Some(since_opening),
         },
     ))
 }
 
 impl LedgerThread {
+    /// Returns what is told since the ledger was opened, what was recovered then included; to the
+    /// first who asks.
+    pub fn told_since_opening(&mut self) -> Option<Told> {
+        self.since_opening.take()
+    }
+
     /// Ends the thread after all letters are answered.
     pub fn join(mut self) {
         self.handle.shared.mailbox.close();

@@ -15,6 +15,7 @@ mod keys;
 pub mod limits;
 pub mod live;
 mod mistakes;
+mod on_event;
 mod provider;
 pub mod providers;
 mod quantity;
@@ -40,6 +41,7 @@ use bb_proto::reply::Mistake;
 use bb_proto::units::Tokens;
 
 pub use credential::{CREDENTIAL_BYTES_MAX, Credential, CredentialError, Secret};
+pub use on_event::{HOOK_TIMEOUT_DEFAULT, HookSetting};
 pub use reference::reference;
 
 /// The largest settings file, in bytes.
@@ -84,6 +86,8 @@ pub struct Settings {
     pub warn: Vec<u8>,
     /// The time zone that clients show times in, as it was written; only its form is checked.
     pub time_zone: Option<String>,
+    /// The command that is run at events.
+    pub on_event: Option<HookSetting>,
     /// What holds for single bottles; every parent that is named, listed here or not, is legal.
     pub bottles: BTreeMap<BottleName, BottleSetting>,
     /// The agents that have budgets.
@@ -223,6 +227,7 @@ impl Default for Settings {
             in_flight: InFlight::default(),
             warn: WARN_DEFAULT.to_vec(),
             time_zone: None,
+            on_event: None,
             bottles: BTreeMap::new(),
             agents: BTreeMap::new(),
             providers: BTreeMap::new(),

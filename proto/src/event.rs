@@ -90,6 +90,18 @@ pub struct Event {
     pub why: Option<String>,
 }
 
+/// What the command of `on_event` in the settings is given on standard input: one line of JSON, the
+/// fields of the event and one more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookInput {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// How many of the same budget, bottle or kind came before it and are not told, since the
+    /// command was run less than a second ago.
+    pub skipped: u64,
+}
+
 /// What `events.watch` sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventNotification {

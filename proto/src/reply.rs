@@ -43,6 +43,34 @@ pub struct Health {
     /// By provider: how far what calls were expected to use was from what they used.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub estimates: BTreeMap<ProviderKey, EstimateErrors>,
+    /// How the command of `on_event` fared; absent where none was set since the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
+}
+
+/// How the command that is run at events fared since the controller started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// How many run now.
+    pub running: u64,
+    /// How often it ended well.
+    pub succeeded: u64,
+    /// How often it could not be started, ended with a failure or was killed.
+    pub failed: u64,
+    /// How many events were left out because too many waited for their turn.
+    pub dropped: u64,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<HookFailure>,
+}
+
+/// A failure of the command that is run at events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookFailure {
+    /// When.
+    pub at: Timestamp,
+    /// A sentence for people.
+    pub text: String,
 }
 
 /// How far estimates were from what a provider stated, over its last calls.

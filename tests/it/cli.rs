@@ -5,5 +5,5 @@ mod asking;
 mod budgets;
 mod failing;
 mod running;
-mod session;
+pub(crate) mod session;
 mod shapes;

@@ -2,6 +2,7 @@
 
 mod ending;
 mod files;
+mod hooks;
 mod idle;
 mod peers;
 mod reloading;

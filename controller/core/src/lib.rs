@@ -7,6 +7,7 @@ pub mod bottle;
 pub mod budget;
 mod ending;
 pub mod estimate;
+pub mod hooks;
 pub mod meter;
 pub mod provider;
 pub mod recipe;

@@ -109,10 +109,10 @@ fn tell_unknown(entry: &Entry, section: &'static Section, mistakes: &mut Mistake
         return;
     }
     let names = section.names().collect::<Vec<_>>().join(", ");
-    let meant = section
-        .by_other_word(word)
-        .or_else(|| nearest(word, section.names()));
-    let hint = match (meant, keys::home_of(word)) {
+    let other = section.by_other_word(word);
+    let home = keys::home_of(word).filter(|_| other.is_none());
+    let meant = other.or_else(|| nearest(word, section.names()));
+    let hint = match (meant, home) {
         (_, Some(home)) if home.path.is_empty() => {
             format!("{word} stands at the beginning of a line, outside of any other key")
         }

@@ -4,15 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use bb_core::hooks::KINDS;
 use bb_proto::budget::BudgetKey;
+use bb_proto::event::EventKind;
 use bb_proto::ids::BottleName;
 
+use super::mistakes::quote;
 use super::quantity::{factor_text, size_text, span_text, tokens_text};
 use super::view::{
-    cap_text, credential_text, gate_text, in_flight_text, policy_text, upstream_text,
+    cap_text, command, credential_text, gate_text, in_flight_text, policy_text, upstream_text,
     websocket_text,
 };
-use super::{AgentSetting, BottleSetting, BudgetSetting, EgressSetting, ProviderSetting, Settings};
+use super::{
+    AgentSetting, BottleSetting, BudgetSetting, EgressSetting, HOOK_TIMEOUT_DEFAULT, HookSetting,
+    ProviderSetting, Settings,
+};
 
 /// What is said of a property that is not written.
 const NONE: &str = "none";
@@ -26,6 +32,7 @@ impl Settings {
         let mut told = Vec::new();
         each("budget ", &by_key(self), &by_key(newer), &mut told, budget);
         host(&mut Difference::new("", self, newer, &mut told));
+        hook(self.on_event.as_ref(), newer.on_event.as_ref(), &mut told);
         each("bottle ", &self.bottles, &newer.bottles, &mut told, bottle);
         each("agent ", &self.agents, &newer.agents, &mut told, agent);
         each(
@@ -128,6 +135,33 @@ fn host(it: &mut Difference<'_, Settings>) {
     it.changed("in_flight", |it| in_flight_text(it.in_flight));
     it.changed("warn", |it| levels(&it.warn));
     it.changed("timezone", |it| written(it.time_zone.as_ref(), NONE));
+}
+
+fn hook(old: Option<&HookSetting>, new: Option<&HookSetting>, told: &mut Vec<String>) {
+    if let (Some(_), None) = (old, new) {
+        told.push("on_event removed".to_owned());
+    }
+    let mut it = Difference {
+        prefix: "on_event: ",
+        old,
+        new,
+        told,
+    };
+    it.word("command", NONE, |it| {
+        let words: Vec<String> = command(it).iter().map(|word| quote(word)).collect();
+        words.join(" ")
+    });
+    it.word("timeout", &span_text(HOOK_TIMEOUT_DEFAULT), |it| {
+        span_text(it.timeout)
+    });
+    let events = |kinds: &mut dyn Iterator<Item = &EventKind>| {
+        let kinds: Vec<&EventKind> = kinds.collect();
+        let words = KINDS.iter().filter(|(_, kind)| kinds.contains(&kind));
+        let words: Vec<&str> = words.map(|(word, _)| *word).collect();
+        format!("[{}]", words.join(", "))
+    };
+    let all = events(&mut KINDS.iter().map(|(_, kind)| kind));
+    it.word("events", &all, |it| events(&mut it.events.iter()));
 }
 
 fn budget(it: &mut Difference<'_, &BudgetSetting>) {

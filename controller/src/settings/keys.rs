@@ -89,6 +89,12 @@ pub(super) const TOP: Section = Section {
             "The time zone that the clients show times in. Only the form of the name is checked.",
         ),
         key(
+            "on_event",
+            "the keys below",
+            "none",
+            "A command that is run when something happens to a budget, a bottle's way or the ledger.",
+        ),
+        key(
             "bottles",
             "bottles by name",
             "none",
@@ -331,9 +337,35 @@ pub(super) const EGRESS: Section = Section {
     ],
 };
 
+pub(super) const ON_EVENT: Section = Section {
+    name: "on_event",
+    path: "on_event",
+    keys: &[
+        key(
+            "command",
+            "path, or list of a path and arguments",
+            "(required)",
+            "What is run, without a shell: a path that begins with `/` or `~/`. A path alone is not split at its spaces; arguments need a list.",
+        ),
+        key(
+            "timeout",
+            "time, `100ms` to `10m`",
+            "`10s`",
+            "How long it may take; then it is killed, with all of its process group.",
+        ),
+        key(
+            "events",
+            "list of `warned`, `exhausted`, `cutoff`, `restored`, `ledger`, `recovered`",
+            "all of them",
+            "The kinds of events at which it is run.",
+        ),
+    ],
+};
+
 /// Every section, in the order they are told.
-pub(super) const SECTIONS: &[&Section] =
-    &[&TOP, &BUDGET, &BOTTLE, &AGENT, &PROVIDER, &WEIGHTS, &EGRESS];
+pub(super) const SECTIONS: &[&Section] = &[
+    &TOP, &BUDGET, &BOTTLE, &AGENT, &PROVIDER, &WEIGHTS, &EGRESS, &ON_EVENT,
+];
 
 /// The windows that there are.
 pub(super) const WINDOWS: &[&str] = &["total", "run"];
@@ -355,7 +387,6 @@ pub(super) const KEYS_LATER: &[(&str, &str)] = &[
     ("durable", "a freeze that outlives the host"),
     ("auto_resume", "resuming what a budget froze"),
     ("resume_command", "the command that goes on after a freeze"),
-    ("on_event", "a command that is run at events"),
     ("hooks", "commands that freeze and kill"),
     ("batches", "batches of calls"),
     ("keep_calls", "how long single calls are kept"),

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::limits::Limits;
 use super::providers::{Key, Provider, Providers};
-use super::{InFlight, LoadError, ProviderSetting, Settings, load};
+use super::{HookSetting, InFlight, LoadError, ProviderSetting, Settings, load};
 use crate::ledger::LedgerHandle;
 
 /// What is in force now.
@@ -38,6 +38,7 @@ pub struct Live {
     in_force: Mutex<InForce>,
     providers: watch::Sender<Arc<Providers>>,
     limits: watch::Sender<Limits>,
+    hook: watch::Sender<Option<Arc<HookSetting>>>,
     ledger: LedgerHandle,
 }
 
@@ -54,6 +55,7 @@ impl Live {
         Self {
             providers: watch::Sender::new(Arc::new(providers(&settings))),
             limits: watch::Sender::new(limits(&settings)),
+            hook: watch::Sender::new(settings.on_event.clone().map(Arc::new)),
             in_force: Mutex::new(InForce {
                 settings,
                 exists,
@@ -72,6 +74,11 @@ impl Live {
     /// Returns a watch on the proxy's limits.
     pub fn watch_limits(&self) -> watch::Receiver<Limits> {
         self.limits.subscribe()
+    }
+
+    /// Returns a watch on the command that is run at events.
+    pub fn watch_hook(&self) -> watch::Receiver<Option<Arc<HookSetting>>> {
+        self.hook.subscribe()
     }
 
     /// Returns the providers now.
@@ -139,6 +146,12 @@ impl Live {
         let rules = rules(&settings);
         self.providers.send_replace(Arc::new(providers(&settings)));
         self.limits.send_replace(limits(&settings));
+        let hook = settings.on_event.clone().map(Arc::new);
+        self.hook.send_if_modified(|held| {
+            let is_new = *held != hook;
+            *held = hook;
+            is_new
+        });
         *self.lock() = InForce {
             settings,
             exists,

@@ -13,7 +13,8 @@ use super::keys::TOP;
 use super::mistakes::{At, Mistakes};
 use super::tree::{self, Node};
 use super::{
-    InFlight, SETTINGS_BYTES_MAX, Settings, agent, bottle, budget, egress, provider, value,
+    InFlight, SETTINGS_BYTES_MAX, Settings, agent, bottle, budget, egress, on_event, provider,
+    value,
 };
 
 /// The longest time that can be written for what may wait.
@@ -86,6 +87,9 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
     let time_zone = file
         .get("timezone")
         .and_then(|entry| value::time_zone(entry, mistakes));
+    let on_event = file
+        .get("on_event")
+        .and_then(|entry| on_event::read(entry, mistakes));
     let egress = file
         .get("egress")
         .map(|entry| egress::read(entry, mistakes))
@@ -119,6 +123,7 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
         in_flight: in_flight.unwrap_or_default(),
         warn,
         time_zone,
+        on_event,
         bottles: bottles.unwrap_or_default(),
         agents: agents.unwrap_or_default(),
         providers: providers.unwrap_or_default(),

@@ -34,7 +34,12 @@ pub(super) fn scalar<'a>(
     scalar_of(&entry.value, expected, mistakes)
 }
 
-fn scalar_of<'a>(node: &'a Node, expected: &str, mistakes: &mut Mistakes) -> Option<&'a Scalar> {
+/// Returns a scalar that may stand in a list; else tells that `expected` was expected.
+pub(super) fn scalar_of<'a>(
+    node: &'a Node,
+    expected: &str,
+    mistakes: &mut Mistakes,
+) -> Option<&'a Scalar> {
     match &node.kind {
         Kind::Scalar(scalar) => return Some(scalar),
         Kind::Refused => {}

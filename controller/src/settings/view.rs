@@ -8,7 +8,8 @@ use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use serde_json::{Map, Value, json};
 
 use super::{
-    BottleSetting, BudgetSetting, Credential, EgressSetting, InFlight, ProviderSetting, Settings,
+    BottleSetting, BudgetSetting, Credential, EgressSetting, HookSetting, InFlight,
+    ProviderSetting, Settings,
 };
 
 impl Settings {
@@ -24,6 +25,7 @@ impl Settings {
             "in_flight": in_flight_text(self.in_flight),
             "warn": self.warn,
             "timezone": self.time_zone,
+            "on_event": self.on_event.as_ref().map(on_event),
             "bottles": map(self.bottles.iter().map(|(name, it)| (name.as_str(), bottle(it)))),
             "agents": map(
                 self.agents.iter().map(|(name, it)| (name.as_str(), json!({"line": it.line}))),
@@ -95,6 +97,23 @@ fn egress(egress: &EgressSetting) -> Value {
         "response_timeout_ms": millis(egress.response_timeout),
         "idle_timeout_ms": millis(egress.idle_timeout),
     })
+}
+
+fn on_event(hook: &HookSetting) -> Value {
+    json!({
+        "command": command(hook),
+        "timeout_ms": millis(hook.timeout),
+        "events": hook.events,
+        "line": hook.line,
+    })
+}
+
+/// Returns the words of a command.
+pub(super) fn command(hook: &HookSetting) -> Vec<&str> {
+    let arguments = hook.arguments.iter().map(String::as_str);
+    std::iter::once(hook.program.as_str())
+        .chain(arguments)
+        .collect()
 }
 
 pub(super) fn policy_text(policy: Policy) -> &'static str {

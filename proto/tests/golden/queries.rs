@@ -1,6 +1,6 @@
 //! Questions to the ledger.
 
-use bb_proto::event::EventNotification;
+use bb_proto::event::{EventNotification, HookInput};
 use bb_proto::reply::{CallRow, Ending, Events, UsageRow, UsageSum, Usages, Watching};
 use bb_proto::request::{AuditList, EventsList, EventsWatch, UsageBy, UsageQuery};
 use bb_proto::units::Tokens;
@@ -166,4 +166,19 @@ fn what_happened() {
         },
     ];
     golden("events", &told);
+}
+
+#[test]
+fn what_a_hook_is_given() {
+    let given = [
+        HookInput {
+            event: event(),
+            skipped: 8,
+        },
+        HookInput {
+            event: bare_event(),
+            skipped: 0,
+        },
+    ];
+    golden("hook", &given);
 }

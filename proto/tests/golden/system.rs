@@ -69,12 +69,23 @@ fn whether_it_works() {
                 },
             },
         )]),
+        hooks: Some(reply::Hooks {
+            running: 1,
+            succeeded: 12,
+            failed: 2,
+            dropped: 3,
+            last_failure: Some(reply::HookFailure {
+                at: later(30_000),
+                text: "/home/me/bin/on-budget at exhausted: ended with exit status: 3".to_owned(),
+            }),
+        }),
     };
     let bare = reply::Health {
         ok: true,
         ledger: Ledger::Ok,
         findings: Vec::new(),
         estimates: BTreeMap::new(),
+        hooks: None,
     };
     method([Health {}, Health {}], [whole, bare]);
 }

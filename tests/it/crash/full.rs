@@ -81,8 +81,13 @@ struct Scene {
 impl Scene {
     /// Sets it up, where a disk can be mounted.
     async fn set() -> Result<Option<Self>> {
+        Self::set_with("").await
+    }
+
+    /// The same; `more` is added to the settings.
+    async fn set_with(more: &str) -> Result<Option<Self>> {
         let provider = Provider::start(Script::default()).await?;
-        let place = Place::before(&provider, "")?;
+        let place = Place::before(&provider, more)?;
         let settings = std::fs::read(place.home.settings())?;
         let Some(disk) = SmallDisk::mount(place.home.path()) else {
             return Ok(None);
@@ -283,5 +288,49 @@ async fn ended_or_killed_with_a_full_disk_it_loses_no_call_either() -> Result<()
         let _daemon = place.start()?;
         check_books(&File::open(&place)?, &provider)?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_at_events_runs_while_the_ledger_is_closed_and_once_more_when_it_opens()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (hook, told) = (folder.path().join("hook"), folder.path().join("told"));
+    let body = format!("#!/bin/sh\ncat >> '{}'\n", told.display());
+    std::fs::write(&hook, body)?;
+    let may_run = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&hook, may_run)?;
+    let more = format!(
+        "on_event:\n  command: {}\n  events: [ledger]\n",
+        hook.display()
+    );
+    let Some(scene) = Scene::set_with(&more).await? else {
+        return Ok(());
+    };
+    let texts = || -> Result<Vec<String>> {
+        let told = std::fs::read_to_string(&told).unwrap_or_default();
+        let whole = told.split_inclusive('\n').filter(|it| it.ends_with('\n'));
+        let text = |line: &str| -> Result<String> {
+            let event: Value = serde_json::from_str(line)?;
+            Ok(event["text"].as_str().context("a sentence")?.to_owned())
+        };
+        whole.map(text).collect()
+    };
+    let until_told = async |wanted: &str| -> Result<()> {
+        let begun = Instant::now();
+        while !texts()?.iter().any(|text| text.starts_with(wanted)) {
+            assert!(begun.elapsed() < WAIT_LIMIT, "{:?}", texts());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    };
+    scene.until_refused().await?;
+    until_told("the ledger is closed: ").await?;
+    assert_eq!(health(&scene.place).await?["ledger"]["state"], "failing");
+    scene.disk.make_room()?;
+    until_open(&scene.place, true).await?;
+    until_told("the ledger is open again").await?;
+    assert_eq!(texts()?.len(), 2, "{:?}", texts());
+    drop(scene.daemon);
     Ok(())
 }

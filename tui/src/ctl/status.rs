@@ -1,7 +1,7 @@
 //! `bb-ctl status`.
 
 use bb_proto::home::Home;
-use bb_proto::reply::{EstimateErrors, Spread};
+use bb_proto::reply::{EstimateErrors, Hooks, Spread};
 use bb_proto::request::Health;
 use bb_proto::time::Timestamp;
 use bb_proto::view::{Head, Ledger};
@@ -11,12 +11,13 @@ use super::connection::Connection;
 use super::exit::{Exit, Outcome};
 use super::output::Output;
 use super::words;
-use crate::format;
+use crate::format::{self, text};
 
 pub(super) fn run(home: &Home, connection: &mut Connection, output: Output) -> Outcome {
     let log = connection.hello().log.clone();
     let head = connection.snapshot()?.head;
-    let estimates = connection.call(&Health {})?.estimates;
+    let health = connection.call(&Health {})?;
+    let (estimates, hooks) = (health.estimates, health.hooks);
     let socket = home.socket().to_string_lossy().into_owned();
     let settings = home.settings().to_string_lossy().into_owned();
     let status = json!({
@@ -35,6 +36,7 @@ pub(super) fn run(home: &Home, connection: &mut Connection, output: Output) -> O
         "totals": head.totals,
         "revision": head.revision,
         "estimates": estimates,
+        "hooks": hooks,
     });
     output.show(&status, |_| {
         let mut page = page(&head, &socket, &log, &settings);
@@ -42,6 +44,11 @@ pub(super) fn run(home: &Home, connection: &mut Connection, output: Output) -> O
             let text = format!("{provider}: {}", of_estimates(errors));
             line("estimates", &text)
         }));
+        page.extend(
+            hooks
+                .iter()
+                .map(|hooks| line("hooks", &of_hooks(hooks, head.now))),
+        );
         page.join("\n")
     })?;
     Ok(Exit::DONE)
@@ -100,6 +107,24 @@ fn spread(spread: Spread) -> String {
         "{} % (median; p95 {} %)",
         percent(spread.median_thousandths),
         percent(spread.p95_thousandths)
+    )
+}
+
+/// Says how the command that is run at events fared.
+fn of_hooks(hooks: &Hooks, now: Timestamp) -> String {
+    let last = hooks
+        .last_failure
+        .as_ref()
+        .map_or_else(String::new, |last| {
+            let ago = format::age(now, last.at);
+            format!("; last failure {ago}: {}", text::clean(&last.text))
+        });
+    format!(
+        "{} running, {} ended well, {} failed, {} left out{last}",
+        hooks.running,
+        hooks.succeeded,
+        hooks.failed,
+        words::count(hooks.dropped, "event"),
     )
 }
 

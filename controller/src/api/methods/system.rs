@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::frame::LINE_BYTES_MAX;
-use bb_proto::reply::{Finding, Health, Hello, Severity, ShuttingDown};
+use bb_proto::reply::{Finding, Health, Hello, Hooks, Severity, ShuttingDown};
 use bb_proto::request;
 use bb_proto::version::{PROTOCOL, VERSION};
 use bb_proto::view::{Head, Ledger, Snapshot};
@@ -120,11 +120,16 @@ impl Api {
                 Some("point the client at its bottle: bb-ctl env NAME"),
             );
         }
+        let hooks = self.parts().hooks.borrow().clone();
+        if let Some(hooks) = &hooks {
+            findings.push(of_hooks(hooks));
+        }
         Health {
             ok: ledger == Ledger::Ok,
             ledger,
             findings,
             estimates,
+            hooks,
         }
     }
 
@@ -213,6 +218,39 @@ impl Api {
             grace_ms: u64::try_from(self.parts().live.grace().as_millis()).unwrap_or(u64::MAX),
             in_flight: in_flight.map_err(closed)? as u64,
         })
+    }
+}
+
+/// Says whether the command of `on_event` does what it is there for.
+fn of_hooks(hooks: &Hooks) -> Finding {
+    let Hooks {
+        succeeded,
+        failed,
+        dropped,
+        ..
+    } = hooks;
+    let (severity, text, hint) = match &hooks.last_failure {
+        None => (
+            Severity::Ok,
+            format!(
+                "on_event: its command has failed at no event, and ended well {succeeded} times"
+            ),
+            None,
+        ),
+        Some(last) => (
+            Severity::Warning,
+            format!(
+                "on_event: its command failed {failed} times and ended well {succeeded} times, \
+                 {dropped} events were left out; the last failure: {}",
+                last.text
+            ),
+            Some("the log has what it wrote".to_owned()),
+        ),
+    };
+    Finding {
+        severity,
+        text,
+        hint,
     }
 }
 

@@ -111,7 +111,7 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
 #[test]
 fn the_bounds_on_the_page_are_those_of_the_code() {
     let mut bounded = 0;
-    for section in [&keys::TOP, &keys::EGRESS] {
+    for section in [&keys::TOP, &keys::EGRESS, &keys::ON_EVENT] {
         for key in section.keys {
             let bounds = key.takes.strip_suffix('`').and_then(|takes| {
                 let (unit, bounds) = takes.split_once(", `")?;
@@ -130,6 +130,7 @@ fn the_bounds_on_the_page_are_those_of_the_code() {
                 let line = format!("{}: {value}", key.name);
                 let text = match section.path {
                     "" => line,
+                    "on_event" => format!("on_event:\n  command: /bin/sh\n  {line}"),
                     path => format!("{path}:\n  {line}"),
                 };
                 parse(&text, &known())
@@ -144,5 +145,5 @@ fn the_bounds_on_the_page_are_those_of_the_code() {
             bounded += 1;
         }
     }
-    assert_eq!(bounded, 7);
+    assert_eq!(bounded, 8);
 }

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use bb_core::hooks::KINDS;
+use bb_proto::event::EventKind;
 use bb_proto::units::Thousandths;
 
 fn everything() -> Settings {
@@ -46,10 +48,10 @@ fn each_budget_is_read_with_its_options_and_its_line() {
             "3 host/claude/total 5000000 Hard false [75] None None",
             "4 host/codex/total 2000000 Hard true [10, 90] Some(Cutoff) Some(Off)",
             "13 host/all/total 1500000000 Soft false [] None None",
-            "35 bottle:web/claude/total 1000000 Hard false [75] None None",
-            "36 bottle:web/claude/run 200000 Hard false [75] None None",
-            "37 bottle:web/local/run 300000 Hard false [75] None None",
-            "47 agent:reviewer/claude/total 300000 Hard false [75] None None",
+            "39 bottle:web/claude/total 1000000 Hard false [75] None None",
+            "40 bottle:web/claude/run 200000 Hard false [75] None None",
+            "41 bottle:web/local/run 300000 Hard false [75] None None",
+            "51 agent:reviewer/claude/total 300000 Hard false [75] None None",
         ]
     );
 }
@@ -65,6 +67,7 @@ fn everything_else_is_read_as_it_was_written() {
         in_flight,
         warn,
         time_zone,
+        on_event,
         bottles,
         agents,
         providers,
@@ -74,6 +77,16 @@ fn everything_else_is_read_as_it_was_written() {
     assert_eq!((wait, drain), (Duration::from_secs(90), Duration::ZERO));
     assert_eq!((in_flight, warn), (InFlight::Finish, vec![75]));
     assert_eq!(time_zone.as_deref(), Some("Europe/Berlin"));
+    assert_eq!(
+        on_event,
+        Some(HookSetting {
+            program: "/bin/sh".to_owned(),
+            arguments: vec!["-c".to_owned(), "cat > events".to_owned()],
+            timeout: Duration::from_millis(1_500),
+            events: vec![EventKind::Exhausted, EventKind::Ledger],
+            line: 26,
+        })
+    );
 
     let names: Vec<&str> = bottles.keys().map(BottleName::as_str).collect();
     assert_eq!(names, ["api", "base", "web"]);
@@ -84,7 +97,7 @@ fn everything_else_is_read_as_it_was_written() {
             agent: Some(AgentName::new("reviewer").unwrap()),
             provider: Some(provider("claude")),
             shutdown: Some(Policy::Cutoff),
-            line: 28,
+            line: 32,
         }
     );
     assert_eq!(
@@ -96,7 +109,7 @@ fn everything_else_is_read_as_it_was_written() {
         .iter()
         .map(|(name, it)| (name.as_str(), it.line))
         .collect();
-    assert_eq!(agents, [("reviewer", 45)]);
+    assert_eq!(agents, [("reviewer", 49)]);
 
     let claude = &providers[&provider("claude")];
     let key = Credential::Env("ANTHROPIC_API_KEY".to_owned());
@@ -158,7 +171,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
             "copies": null, "upstream": null, "credential": "env:ANTHROPIC_API_KEY",
             "weights_thousandths":
                 {"input": 1000, "cache_read": 100, "cache_write": 1250, "output": 5000},
-            "include_usage": null, "websocket": null, "line": 49,
+            "include_usage": null, "websocket": null, "line": 53,
         })
     );
     assert_eq!(
@@ -171,6 +184,13 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
     );
     assert_eq!(shown["egress"]["body_max_bytes"], 64 * 1024 * 1024);
     assert_eq!(
+        shown["on_event"],
+        json!({
+            "command": ["/bin/sh", "-c", "cat > events"], "timeout_ms": 1_500,
+            "events": ["exhausted", "ledger"], "line": 26,
+        })
+    );
+    assert_eq!(
         (&shown["wait_ms"], &shown["in_flight"]),
         (&json!(90_000), &json!("finish"))
     );
@@ -179,6 +199,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
         json!({
             "budgets": [], "shutdown": "cutoff", "gate": "estimate", "wait_ms": 30_000,
             "drain_ms": 10_000, "in_flight": "cut", "warn": [50, 80, 95], "timezone": null,
+            "on_event": null,
             "bottles": {}, "agents": {}, "providers": {},
             "egress": {
                 "listen": "127.0.0.1:7717", "body_max_bytes": 34_603_008, "grace_ms": 10_000,
@@ -325,4 +346,57 @@ fn every_change_is_a_sentence() {
         turned.changes(&back),
         ["bottle web: parents now in the order a, b"]
     );
+}
+
+#[test]
+fn a_command_is_a_path_that_is_not_split_and_is_run_at_all_its_events_within_ten_seconds() {
+    let hook = taken("on_event:\n  command: ~/my scripts/on budget\n").on_event;
+    let hook = hook.expect("a command");
+    assert_eq!(hook.program, "~/my scripts/on budget");
+    assert_eq!(hook.arguments, [""; 0]);
+    assert_eq!(hook.timeout, Duration::from_secs(10));
+    let all: Vec<EventKind> = KINDS.iter().map(|(_, kind)| *kind).collect();
+    assert_eq!(hook.events, all);
+    assert_eq!(
+        hook.path(Some("/home/me".into())),
+        Ok("/home/me/my scripts/on budget".into())
+    );
+    assert!(hook.path(None).is_err() && hook.path(Some("".into())).is_err());
+}
+
+#[test]
+fn a_command_that_is_no_program_is_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hook");
+    std::fs::write(&path, "#!/bin/sh\n").unwrap();
+    let text = format!("on_event:\n  command: {}\n", path.display());
+    let mistakes = parse(&text, &known()).unwrap_err();
+    assert!(told(&mistakes).starts_with("2:12 "), "{}", told(&mistakes));
+    assert!(told(&mistakes).contains("is not executable [chmod +x "));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&path, mode).unwrap();
+    assert!(taken(&text).on_event.is_some());
+}
+
+#[test]
+fn a_change_of_the_command_is_told() {
+    let none = taken("");
+    let one = taken("on_event:\n  command: /bin/sh\n");
+    let other = taken(concat!(
+        "on_event:\n  command: [/bin/cat, -n]\n  timeout: 1m\n",
+        "  events: [cutoff, warned]\n",
+    ));
+    assert_eq!(
+        none.changes(&one),
+        ["on_event: command none -> \"/bin/sh\""]
+    );
+    assert_eq!(
+        one.changes(&other),
+        [
+            "on_event: command \"/bin/sh\" -> \"/bin/cat\" \"-n\"",
+            "on_event: timeout 10s -> 1m",
+            "on_event: events [warned, exhausted, cutoff, restored, ledger, recovered] -> [warned, cutoff]",
+        ]
+    );
+    assert_eq!(other.changes(&none), ["on_event removed"]);
 }

@@ -1,6 +1,8 @@
 //! One process of this host, held by a descriptor that no other process can take over.
 
+use std::io;
 use std::os::fd::OwnedFd;
+use std::process::Child;
 
 use bb_proto::process::Process;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -9,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 
 /// A process that runs.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     pid: Pid,
     /// Readable once the process has ended.
     descriptor: AsyncFd<OwnedFd>,
@@ -17,7 +19,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Finds a process, if it still is the one meant.
-    pub(super) fn find(process: Process) -> Option<Self> {
+    pub(crate) fn find(process: Process) -> Option<Self> {
         let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
         let descriptor = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
         // Read after the descriptor is open: from here on the id cannot be another's.
@@ -25,16 +27,26 @@ impl Running {
         if stat.has_ended() || stat.start_ticks != process.start_ticks {
             return None;
         }
+        Self::with(pid, descriptor).ok()
+    }
+
+    /// Watches a child of ours that was not waited for yet: its id cannot be another's.
+    pub(crate) fn child(child: &Child) -> io::Result<Self> {
+        let pid = Pid::from_child(child);
+        Self::with(pid, pidfd_open(pid, PidfdFlags::NONBLOCK)?)
+    }
+
+    fn with(pid: Pid, descriptor: OwnedFd) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "sound here: an owned descriptor lives as long as its watch"
         )]
-        let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).ok()?;
-        Some(Self { pid, descriptor })
+        let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
+        Ok(Self { pid, descriptor })
     }
 
     /// Returns once the process has ended.
-    pub(super) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         if let Err(error) = self.descriptor.readable().await {
             tracing::warn!(%error, "a process cannot be watched");
             std::future::pending::<()>().await;
@@ -43,7 +55,7 @@ impl Running {
 
     /// Wakes the group that the process leads, if the process is stopped and so cannot act on a
     /// signal. One that runs is left alone: on being woken, programs draw their screen anew.
-    pub(super) fn wake_group(&self) {
+    pub(crate) fn wake_group(&self) {
         let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
         if Stat::read(pid).is_some_and(|stat| stat.is_stopped()) {
             self.signal_group(Signal::CONT);
@@ -51,7 +63,7 @@ impl Running {
     }
 
     /// Sends a signal to the whole group that the process leads.
-    pub(super) fn signal_group(&self, signal: Signal) {
+    pub(crate) fn signal_group(&self, signal: Signal) {
         match kill_process_group(self.pid, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(error) => tracing::warn!(%error, pid = ?self.pid, "a group cannot be signalled"),
