@@ -13,7 +13,7 @@ use bb_proto::reply::EstimateErrors;
 use bb_proto::time::{Millis, Timestamp};
 
 use crate::bottle::{Bottles, Manifest};
-use crate::budget::{Budget, Budgets, Declared};
+use crate::budget::{Budget, Budgets, Declared, WARN_DEFAULT};
 use crate::estimate::Estimator;
 use crate::weights::Weights;
 
@@ -67,6 +67,8 @@ pub struct Rules {
     pub gate: Gate,
     /// How long a call waits for room.
     pub wait: Millis,
+    /// The warning levels in percent of a budget that names none, ascending.
+    pub warn: Vec<u8>,
     /// Whether exhaustion lets the calls in flight finish.
     pub in_flight_finish: bool,
 }
@@ -79,6 +81,7 @@ impl Default for Rules {
             weights: HashMap::new(),
             gate: Gate::Estimate,
             wait: Millis(30_000),
+            warn: WARN_DEFAULT.to_vec(),
             in_flight_finish: false,
         }
     }

@@ -277,6 +277,7 @@ pub fn rules(settings: &Settings) -> Rules {
         .map(|(key, setting)| (key.clone(), setting.weights))
         .collect();
     Rules {
+        warn: settings.warn.clone(),
         budgets: budgets.collect(),
         manifests,
         weights,

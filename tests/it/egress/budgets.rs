@@ -255,6 +255,34 @@ async fn a_pool_of_a_parent_is_shared_by_its_children() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_settings_levels_are_those_of_budgets_given_at_a_launch_or_by_command() -> Result<()> {
+    let provider = Provider::start(Script::costing(30, 10)).await?;
+    let system = System::start(&provider, "warn:\n  - 10\n  - 30\n").await?;
+    let web = system
+        .bottle_with("web", &[("claude", 100)], |_| {})
+        .await?;
+    let launch = budget(&system, &format!("launch:{}", web.registered.run), "claude").await?;
+    assert_eq!(launch.warn, [10, 30]);
+    let set = BudgetSet {
+        budget: "host/claude/total".parse()?,
+        limit: Tokens(1_000),
+        cap: Cap::Hard,
+        ceiling: false,
+        why: None,
+        expect: None,
+        request_id: None,
+        dry_run: false,
+    };
+    let set = system.call(set).await?.budget.context("a budget")?;
+    assert_eq!(set.warn, [10, 30]);
+    MESSAGES_WHOLE.ask(&system, &web).await?;
+    let warned = events(&system, EventKind::Warned).await?;
+    let last = warned.last().context("a warning")?;
+    assert_eq!(last.text, "the run budget for claude is at 30% of 100");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_soft_budget_warns_and_never_blocks() -> Result<()> {
     let more =
         "bottles:\n  web:\n    budget:\n      claude:\n        limit: 100\n        cap: soft\n";

@@ -83,6 +83,7 @@ impl Book {
         let declared = Declared {
             cap,
             ceiling,
+            warn: self.rules.warn.clone(),
             ..Declared::hard(key, limit, source)
         };
         let key = declared.key.clone();

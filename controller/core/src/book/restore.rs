@@ -196,7 +196,13 @@ impl Book {
             let declared = bottle
                 .budgets
                 .iter()
-                .map(|b| budget::of_launch(bottle.run, &bottle.name, b.provider.clone(), b.limit))
+                .map(|given| {
+                    let provider = given.provider.clone();
+                    Declared {
+                        warn: self.rules.warn.clone(),
+                        ..budget::of_launch(bottle.run, &bottle.name, provider, given.limit)
+                    }
+                })
                 .collect();
             self.budgets.take_launch(bottle.run, before, declared);
             if let Some(before) = before {
