@@ -20,6 +20,7 @@ mod convert;
 mod entries;
 mod events;
 mod migrate;
+mod paths;
 pub mod reader;
 
 pub use migrate::SCHEMA_VERSION;
