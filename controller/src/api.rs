@@ -33,6 +33,8 @@ use answered::Answered;
 
 /// The most clients that are connected at once.
 const CLIENTS_MAX: usize = 64;
+/// How many read the whole ledger at once, to verify or to copy it.
+const WHOLE_READS_MAX: usize = 1;
 /// How long accepting rests after it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -73,6 +75,7 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     answered: Answered,
+    whole_read: Semaphore,
 }
 
 impl Api {
@@ -82,6 +85,7 @@ impl Api {
             shared: Arc::new(Shared {
                 parts,
                 answered: Answered::default(),
+                whole_read: Semaphore::new(WHOLE_READS_MAX),
             }),
         }
     }
