@@ -4,6 +4,7 @@ mod acts;
 mod asking;
 mod budgets;
 mod failing;
+mod ledger;
 mod running;
 mod session;
 mod shapes;
