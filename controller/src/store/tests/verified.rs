@@ -50,6 +50,34 @@ fn a_ledger_that_is_right_is_found_right() {
     assert_eq!(verified.balances, 9);
 }
 
+#[test]
+fn an_amendment_counts_where_its_call_did_also_after_its_parent_began_another_run() {
+    let mut played = Played::begin(&[("base", &[]), ("web", &["base"])]);
+    played.register("base", None);
+    played.register("web", None);
+    let before = played.reserve("web", "claude", 400);
+    played.settle(before, [100, 0, 0, 20], false);
+    let order = bb_core::book::Order {
+        uid: 7,
+        why: None,
+        dry_run: false,
+    };
+    let base = "base".parse().expect("a name");
+    drop(played.book.order_stop(&base, None, &order, played.now));
+    played.register("base", None);
+    let after = played.reserve("web", "claude", 400);
+    played.settle(after, [100, 0, 0, 20], true);
+    played.amend(before, [110, 0, 0, 20]);
+    let lists: u32 = played
+        .sql()
+        .query_row("SELECT count(*) FROM paths", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(lists, 3, "that of the amendment is another one again");
+    let verified = verify(&played.path());
+    assert!(verified.agrees, "{verified:?}");
+    assert_eq!(verified.entries, 3);
+}
+
 /// Verifies a ledger after a change behind its back.
 fn after(sql: &str) -> LedgerVerified {
     let played = played();
