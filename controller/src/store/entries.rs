@@ -14,7 +14,6 @@ use super::convert::{
     call_bytes, count, json, optional, parse, run_bytes, to_call, to_count, to_json, to_run,
     to_tokens, to_word, tokens, word,
 };
-use super::paths;
 
 const OPEN: &str = "
     INSERT OR REPLACE INTO open_calls (call, started_at, bottle, run, agent, provider, wire, model,
@@ -144,7 +143,6 @@ pub(super) fn settle(
         status: settlement.status,
     };
     resolve(connection, seq, facts, at, &row)?;
-    paths::keep(connection, seq, facts)?;
     connection
         .prepare_cached(CLOSE)?
         .execute([call_bytes(facts.call)])?;
@@ -175,8 +173,7 @@ pub(super) fn amend(
         ending: after.ending,
         status: after.status,
     };
-    resolve(connection, seq, facts, at, &row)?;
-    paths::keep(connection, seq, facts)
+    resolve(connection, seq, facts, at, &row)
 }
 
 pub(super) fn void(

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::played::provider;
-use crate::store::{Group, Store};
+use crate::store::{Group, Store, StoreError};
 
 /// A ledger with as many entries as are asked for: one a call, each of ten tokens.
 pub(super) struct Bulk {
@@ -40,6 +40,12 @@ impl Bulk {
 
     /// Writes a group of entries with the balances that they make.
     pub(super) fn write(&mut self, entries: u64) {
+        self.try_write(entries).expect("written");
+    }
+
+    /// The same; where it fails, the next ones have the same numbers.
+    pub(super) fn try_write(&mut self, entries: u64) -> Result<(), StoreError> {
+        let before = self.written;
         let accounts = vec![
             Account::Bottle("web".parse().expect("a name")),
             Account::Host,
@@ -90,6 +96,10 @@ impl Bulk {
             .into_iter()
             .map(|account| (account, claude.clone(), balance))
             .collect();
-        self.store.write(&group).expect("written");
+        let written = self.store.write(&group);
+        if written.is_err() {
+            self.written = before;
+        }
+        written
     }
 }

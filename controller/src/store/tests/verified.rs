@@ -255,3 +255,20 @@ fn a_ledger_of_the_first_version_is_verified_from_the_balances_that_it_had() {
         .expect("changed");
     assert_eq!(verify(&path).differences.len(), 1);
 }
+
+#[test]
+fn what_a_group_counts_on_is_written_again_after_it_could_not_be_written() {
+    let mut bulk = Bulk::begin();
+    let connection = Connection::open(bulk.path()).expect("the database");
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON balances
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    connection.execute_batch(refuse).expect("a trigger");
+    assert!(bulk.try_write(3).is_err());
+    connection
+        .execute_batch("DROP TRIGGER full")
+        .expect("no trigger");
+    bulk.write(3);
+    let verified = verify(&bulk.path());
+    assert!(verified.agrees, "{verified:?}");
+    assert_eq!(verified.entries, 3);
+}
