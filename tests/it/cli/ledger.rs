@@ -245,9 +245,11 @@ async fn who_follows_is_shown_each_entry_below_the_others_until_it_is_ended() ->
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!((signal, wrong.as_str()), (Some(2), ""));
     // So does the end of who reads it, though no entry comes.
-    let piped = session.run("bb-ctl ledger tail -f -n 0 | head -n 1; echo over")?;
-    let piped = String::from_utf8(piped.stdout)? + &String::from_utf8(piped.stderr)?;
-    assert_eq!(piped.lines().count(), 2, "{piped}");
+    let piped = session.run(
+        "{ timeout 30 bb-ctl ledger tail -f -n 0; echo \"ended with $?\" >&2; } | head -n 1",
+    )?;
+    assert_eq!(String::from_utf8(piped.stderr)?, "ended with 0\n");
+    assert_eq!(String::from_utf8(piped.stdout)?.lines().count(), 1);
     // The end of the controller is told.
     session.run("bb-ctl shutdown --yes")?;
     let (status, wrong) = table.ended()?;
