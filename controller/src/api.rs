@@ -34,6 +34,8 @@ use answered::Answered;
 
 /// The most clients that are connected at once.
 const CLIENTS_MAX: usize = 64;
+/// How many read the whole ledger at once, to verify or to copy it.
+const WHOLE_READS_MAX: usize = 1;
 /// How long accepting rests after it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -76,6 +78,7 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     answered: Answered,
+    whole_read: Semaphore,
 }
 
 impl Api {
@@ -85,6 +88,7 @@ impl Api {
             shared: Arc::new(Shared {
                 parts,
                 answered: Answered::default(),
+                whole_read: Semaphore::new(WHOLE_READS_MAX),
             }),
         }
     }

@@ -20,7 +20,10 @@ mod convert;
 mod entries;
 mod events;
 mod migrate;
+mod paths;
 pub mod reader;
+
+use paths::Paths;
 
 pub use migrate::SCHEMA_VERSION;
 
@@ -115,6 +118,7 @@ impl Group {
 pub struct Store {
     connection: Connection,
     synced: bool,
+    paths: Paths,
 }
 
 impl Store {
@@ -135,6 +139,7 @@ impl Store {
         Ok(Self {
             connection,
             synced: true,
+            paths: Paths::default(),
         })
     }
 
@@ -158,8 +163,11 @@ impl Store {
     /// Writing the same group again, after an error, changes nothing that is there already.
     pub fn write(&mut self, group: &Group) -> Result<(), StoreError> {
         let doing = "writing to the ledger";
-        self.write_group(group)
-            .map_err(|error| StoreError::new(doing, &error))
+        let written = self.write_group(group);
+        if written.is_err() {
+            self.paths.forget();
+        }
+        written.map_err(|error| StoreError::new(doing, &error))
     }
 
     fn write_group(&mut self, group: &Group) -> rusqlite::Result<()> {
@@ -182,6 +190,7 @@ impl Store {
                     overrun,
                 } => {
                     entries::settle(&transaction, *seq, facts, *at, settlement, *overrun)?;
+                    self.paths.keep(&transaction, *seq, facts)?;
                 }
                 Entry::Amended {
                     facts,
@@ -190,6 +199,7 @@ impl Store {
                     after,
                 } => {
                     entries::amend(&transaction, *seq, facts, *at, before, after)?;
+                    self.paths.keep(&transaction, *seq, facts)?;
                 }
                 Entry::Voided { facts, at, status } => {
                     entries::void(&transaction, *seq, facts, *at, *status)?;

@@ -21,9 +21,9 @@ pub enum ErrorCode {
     LineTooLong,
     /// The client speaks another version of the messages.
     WrongProtocol,
-    /// No such bottle, budget or client recipe.
+    /// No such bottle, budget, client recipe or folder.
     NotFound,
-    /// The name is in use.
+    /// The name is in use, or the file is there.
     Exists,
     /// The target is not what `if` says it should be.
     Conflict,

@@ -12,6 +12,13 @@ use crate::units::Tokens;
 use crate::usage::{Usage, Wire};
 use crate::view::{Bottle, BottleState, Budget, Explained, Ledger};
 
+mod ledger;
+
+pub use ledger::{
+    BalanceDifference, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp, LedgerEntries,
+    LedgerEntry, LedgerVerified,
+};
+
 /// Answer of `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {

@@ -17,8 +17,10 @@ use crate::time::Timestamp;
 use crate::units::Tokens;
 
 mod budget;
+mod ledger;
 
 pub use budget::{BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
+pub use ledger::{LedgerBackup, LedgerExport, LedgerTail, LedgerVerify};
 
 /// A method's parameters, which name the method and its reply.
 pub trait Method: Serialize + DeserializeOwned {
@@ -109,6 +111,14 @@ methods! {
     BudgetRaise(BudgetRaise) -> reply::BudgetChanged = "budget.raise";
     /// Tokens used, grouped.
     UsageQuery(UsageQuery) -> reply::Usages = "usage.query";
+    /// The newest entries of the ledger, and those that come after.
+    LedgerTail(LedgerTail) -> reply::LedgerEntries = "ledger.tail";
+    /// All entries of the ledger, page by page.
+    LedgerExport(LedgerExport) -> reply::LedgerEntries = "ledger.export";
+    /// Whether the balances are the sums of the entries.
+    LedgerVerify(LedgerVerify) -> reply::LedgerVerified = "ledger.verify";
+    /// Copies the ledger while it works.
+    LedgerBackup(LedgerBackup) -> reply::LedgerBackedUp = "ledger.backup";
     /// What was decided and done, by whom and why.
     AuditList(AuditList) -> reply::Events = "audit.list";
     /// Events as they happen, as notifications on this connection.

@@ -4,6 +4,7 @@ mod acts;
 mod asking;
 mod budgets;
 mod failing;
+mod ledger;
 mod running;
 pub(crate) mod session;
 mod shapes;

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod clients;
+mod ledger;
 mod lines;
 mod methods;
 mod orders;

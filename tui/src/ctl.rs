@@ -9,6 +9,7 @@ mod doctor;
 mod env;
 mod exit;
 mod launch;
+mod ledger;
 mod list;
 mod output;
 mod program;
@@ -21,6 +22,7 @@ mod shutdown;
 mod status;
 mod table;
 mod usage;
+mod verify;
 mod wait;
 mod watch;
 mod words;
@@ -89,6 +91,9 @@ enum Command {
     #[command(subcommand)]
     Budget(budget::Budget),
     Usage(usage::Usage),
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    Verify(verify::Verify),
     Audit(audit::Audit),
     Watch(watch::Watch),
     #[command(subcommand)]
@@ -147,6 +152,8 @@ fn dispatch(cli: Cli, output: Output) -> Outcome {
         Command::Remove(targets) => act(Act::Remove, &targets),
         Command::Budget(budget) => budget.run(open, output),
         Command::Usage(usage) => usage.run(&mut open()?, output),
+        Command::Ledger(ledger) => ledger.run(open, cli.yes, output),
+        Command::Verify(verify) => verify.run(&mut open()?, output),
         Command::Audit(audit) => audit.run(&mut open()?, output),
         Command::Watch(watch) => watch.run(open()?, output),
         Command::Settings(settings) => settings.run(&mut open()?, output),

@@ -11,6 +11,7 @@ use crate::store::StoreError;
 
 mod bottle;
 mod budget;
+mod ledger;
 mod limits;
 mod query;
 mod register;
@@ -51,6 +52,10 @@ impl Api {
             Call::BudgetUnset(params) => reply(self.budget_unset(params, uid).await),
             Call::BudgetRaise(params) => reply(self.budget_raise(params, uid).await),
             Call::UsageQuery(params) => reply(self.usage(params).await),
+            Call::LedgerTail(params) => reply(self.ledger_tail(params).await),
+            Call::LedgerExport(params) => reply(self.ledger_export(params).await),
+            Call::LedgerVerify(_) => reply(self.ledger_verify().await),
+            Call::LedgerBackup(params) => reply(self.ledger_backup(params).await),
             Call::AuditList(params) => reply(self.audit_list(params).await),
             Call::EventsWatch(_) => reply(self.events_watch().await),
             Call::EventsList(params) => reply(self.events_list(params).await),

@@ -1,7 +1,7 @@
 //! Questions to the ledger, on a connection of their own that cannot write.
 //!
-//! Every answer is one short read, so that it never keeps the write-ahead log from being folded
-//! back.
+//! Every answer is one short read, or many with nothing held between them, so that it never keeps
+//! the write-ahead log from being folded back; only a copy of the whole takes as long as it takes.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,13 @@ use super::convert::{
     count, parse, run_bytes, to_call, to_count, to_json, to_run, to_tokens, to_word,
 };
 use super::{BUSY_TIMEOUT, StoreError};
+
+mod backup;
+mod entries;
+mod sums;
+mod verify;
+
+pub use backup::{BackupError, Copied};
 
 /// The most rows an answer has.
 pub const ROWS_MAX: u32 = 1_000;

@@ -1,6 +1,10 @@
 //! The store on real files, below a real book.
 
+mod bulk;
+mod copied;
 mod files;
+mod pages;
 mod played;
 mod questions;
+mod verified;
 mod work;

@@ -100,9 +100,10 @@ macro_rules! check_all {
 fn every_method_is_described_with_lines_that_can_be_read() {
     let mut checked = check_all! {
         Hello Health Snapshot BottleRegister BottleList BottleShow BottleEnv BottleCutoff
-        BottleRestore BottleStop BottleRemove BottleEnded BudgetList BudgetExplain BudgetCheck BudgetSet BudgetUnset
-        BudgetRaise UsageQuery AuditList EventsWatch EventsList SettingsShow SettingsCheck
-        SettingsReload Shutdown
+        BottleRestore BottleStop BottleRemove BottleEnded BudgetList BudgetExplain BudgetCheck
+        BudgetSet BudgetUnset BudgetRaise UsageQuery LedgerTail LedgerExport LedgerVerify
+        LedgerBackup AuditList EventsWatch EventsList SettingsShow SettingsCheck SettingsReload
+        Shutdown
     };
     let mut methods = METHODS.to_vec();
     methods.sort_unstable();
@@ -126,11 +127,18 @@ fn every_field_of_a_row_is_described() {
         fields::<reply::UsageRow>(),
         fields::<reply::UsageSum>(),
         fields::<reply::CallRow>(),
+        fields::<reply::LedgerEntry>(),
+        fields::<reply::EntryUsage>(),
     ];
     for field in parts.into_iter().flatten() {
         assert!(rows.contains(&format!("`{field}`")), "{field}");
     }
     let sections = sections();
+    let verify = sections.get("ledger.verify").expect("ledger.verify");
+    let differs = fields::<reply::BalanceDifference>();
+    for field in [differs, fields::<reply::EntryFault>()].concat() {
+        assert!(verify.contains(&format!("`{field}`")), "{field}");
+    }
     let snapshot = sections.get("snapshot").expect("snapshot");
     for field in [fields::<view::Head>(), fields::<view::Totals>()].concat() {
         assert!(snapshot.contains(&format!("`{field}`")), "{field}");

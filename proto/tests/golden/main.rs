@@ -13,6 +13,7 @@
 mod bottles;
 mod budgets;
 mod documentation;
+mod ledger;
 mod lines;
 mod queries;
 mod sample;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bb_proto::budget::{Cap, Gate, Policy};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
-use bb_proto::reply::{Ending, Severity};
+use bb_proto::reply::{Ending, EntryKind, FileCheck, Severity};
 use bb_proto::request::UsageBy;
 use bb_proto::usage::Wire;
 use bb_proto::view::{BottleState, Enforcement, PathRole};
@@ -63,8 +63,10 @@ fn every_word_is_written_as_it_was() {
         ("cap", words::<Cap>()),
         ("ending", words::<Ending>()),
         ("enforcement", words::<Enforcement>()),
+        ("entry", words::<EntryKind>()),
         ("error", words::<ErrorCode>()),
         ("event", words::<EventKind>()),
+        ("file_check", words::<FileCheck>()),
         ("gate", words::<Gate>()),
         ("path_role", words::<PathRole>()),
         ("policy", words::<Policy>()),

@@ -47,6 +47,11 @@ async fn json_has_its_shape() -> Result<()> {
         "usage",
         "usage --by call",
         "audit --limit 1",
+        "ledger tail",
+        "ledger export",
+        "ledger export --format csv ~/entries.csv",
+        "ledger backup ~/copy.db",
+        "verify",
         "settings check",
         "settings reload",
         "stop web",
@@ -77,6 +82,11 @@ async fn json_has_its_shape() -> Result<()> {
     usage: {"rows":[{"bottle":"text","provider":"text","sum":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}],"total":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}
     usage --by call: {"rows":[{"agent":"text","bottle":"text","call":{"ended_at":"number","ending":"text","estimated":"bool","id":"text","run":"text","started_at":"number","status":"number","usage":{"cache_read":"null","cache_write":"null","input":"number","output":"number","reasoning":"null"},"wire":"text"},"model":"text","provider":"text","sum":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}],"total":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}
     audit --limit 1: {"actor":"text","at":"number","budget":"text","kind":"text","seq":"number","text":"text","uid":"number"}
+    ledger tail: {"agent":"text","at":"number","bottle":"text","call":"text","charge":"number","ending":"text","estimated":"bool","kind":"text","model":"text","overrun":"number","provider":"text","run":"text","seq":"number","started_at":"number","status":"number","usage":{"cache_read":"null","cache_write":"null","input":"number","output":"number","reasoning":"null"},"wire":"text"}
+    ledger export: {"agent":"text","at":"text","bottle":"text","cache_read":"null","cache_write":"null","call":"text","charge":"number","ending":"text","estimated":"bool","input":"number","kind":"text","model":"text","output":"number","overrun":"number","provider":"text","reasoning":"null","run":"text","seq":"number","started_at":"text","status":"number","wire":"text"}
+    ledger export --format csv ~/entries.csv: {"entries":"number","path":"text"}
+    ledger backup ~/copy.db: {"bytes":"number","entries":"number","path":"text","took_ms":"number"}
+    verify: {"agrees":"bool","balances":"number","entries":"number","file":"text","took_ms":"number","unlisted":"number"}
     settings check: {"applied":"bool","mistakes":[],"path":"text"}
     settings reload: {"applied":"bool","mistakes":[],"path":"text"}
     stop web: {"dry_run":"bool","targets":[{"changed":"bool","name":"text","note":"text","observed":"text","run":"text","streams_ended":"number","took_us":"number"}]}

@@ -18,6 +18,8 @@ struct Row(&'static str, Value, Vec<Wrong>);
 /// Parameters, the word they are refused with, and what stands in the sentence.
 type Wrong = (Value, &'static str, &'static str);
 
+/// Stands for a file in a folder of the test.
+const BACKUP: &str = "BACKUP";
 const RUN: &str = "019aa0b2-6f00-7000-8000-0000000000a1";
 
 fn act(method: &'static str, good: Value) -> Row {
@@ -337,6 +339,42 @@ fn rows() -> Vec<Row> {
             ],
         ),
         Row(
+            "ledger.tail",
+            json!({"after": 0, "bottle": "web", "limit": 5, "wait_ms": 1}),
+            vec![
+                (json!({"after": -1}), "invalid_params", "-1"),
+                (
+                    json!({"since": 1}),
+                    "invalid_params",
+                    "unknown field `since`",
+                ),
+            ],
+        ),
+        Row(
+            "ledger.export",
+            json!({"from": 0, "to": 5, "limit": 5}),
+            vec![
+                (json!({"from": "today"}), "invalid_params", "string"),
+                unknown(),
+            ],
+        ),
+        Row("ledger.verify", json!({}), vec![unknown()]),
+        Row(
+            "ledger.backup",
+            json!({"path": BACKUP}),
+            vec![
+                (json!({}), "invalid_params", "missing field `path`"),
+                (json!({"path": "copy.db"}), "invalid_params", "is no path"),
+                (
+                    json!({"path": "/no/such/folder/copy.db"}),
+                    "not_found",
+                    "there is no folder /no/such/folder",
+                ),
+                (json!({"path": "/"}), "invalid_params", "is no path"),
+                (json!({"path": "/proc/self/exe"}), "exists", "there already"),
+            ],
+        ),
+        Row(
             "audit.list",
             json!({"limit": 1}),
             vec![
@@ -394,13 +432,17 @@ fn rows() -> Vec<Row> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_does_what_it_is_asked_and_refuses_what_is_not_its_own() -> Result<()> {
-    let (_system, mut raw) = system_with("budget:\n  claude: 5M\n").await?;
+    let (system, mut raw) = system_with("budget:\n  claude: 5M\n").await?;
     let mut asked = BTreeSet::new();
     let mut run = Value::Null;
     for Row(method, mut good, bad) in rows() {
         asked.insert(method);
         if method == "bottle.ended" {
             good["run"] = run.clone();
+        }
+        if good["path"] == BACKUP {
+            let copy = system.folder().join("copy.db");
+            good["path"] = json!(copy.display().to_string());
         }
         // A removed bottle is there no more; what else is refused is so because of what was done.
         let (before, after): (Vec<_>, Vec<_>) = bad

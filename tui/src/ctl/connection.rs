@@ -1,6 +1,7 @@
 //! The way to the controller: which home, which socket, the first words.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bb_proto::client::{ANSWER_TIMEOUT, Client, ClientError};
 use bb_proto::event::EventNotification;
@@ -11,6 +12,9 @@ use bb_proto::version::{PROTOCOL, VERSION};
 
 use super::exit::{Exit, Failure};
 use super::words;
+
+/// How long the controller may take to read its whole ledger.
+const WHOLE_READ_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A connection on which both sides have said who they are.
 #[derive(Debug)]
@@ -82,6 +86,13 @@ impl Connection {
         let targets = u32::try_from(targets.max(1)).unwrap_or(u32::MAX);
         self.client
             .set_timeout(ANSWER_TIMEOUT.saturating_mul(targets))
+            .map_err(|error| failure(&self.home, error))
+    }
+
+    /// Lets the answer take as long as reading the whole ledger may.
+    pub(super) fn expect_whole_read(&self) -> Result<(), Failure> {
+        self.client
+            .set_timeout(WHOLE_READ_TIMEOUT)
             .map_err(|error| failure(&self.home, error))
     }
 

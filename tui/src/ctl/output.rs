@@ -3,7 +3,9 @@
 //! Nothing else in the command line writes to standard output or standard error.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::os::fd::AsFd as _;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
@@ -93,6 +95,27 @@ impl Output {
         }
     }
 
+    /// Prints text as it is, and only where a terminal shows it cleaned: for what is exported.
+    pub(super) fn put(text: &str) -> Result<(), Failure> {
+        if io::stdout().is_terminal() {
+            print(&safe_lines(text))
+        } else {
+            print(text)
+        }
+    }
+
+    /// Returns whether nobody reads what we print any more.
+    pub(super) fn reader_is_gone() -> bool {
+        let out = io::stdout();
+        let mut polled = [PollFd::new(out.as_fd(), PollFlags::empty())];
+        let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        nix::poll::poll(&mut polled, PollTimeout::ZERO).is_ok()
+            && polled.iter().any(|out| {
+                out.revents()
+                    .is_some_and(|happened| happened.intersects(gone))
+            })
+    }
+
     /// Says something beside the result, on standard error.
     pub(super) fn note<T: Serialize>(self, value: &T, people: impl FnOnce(&T) -> String) {
         if self.json {
@@ -158,7 +181,8 @@ pub(super) fn terminal_modes_off(terminal: &mut impl Write) -> io::Result<()> {
     terminal.flush()
 }
 
-fn json_line<T: Serialize>(value: &T) -> Result<String, Failure> {
+/// Writes a value as one line of JSON that hides nothing from who reads it on a terminal.
+pub(super) fn json_line<T: Serialize>(value: &T) -> Result<String, Failure> {
     let json = serde_json::to_string(value)
         .map_err(|error| Failure::failed(format!("the result cannot be written: {error}")))?;
     let mut line = String::with_capacity(json.len() + 1);

@@ -46,6 +46,14 @@ impl Column {
         self
     }
 
+    /// Makes a text as wide as its column is to be at least.
+    pub(super) fn pad(self, cell: &str, width: usize) -> String {
+        match self.side {
+            Side::Left => text::pad_end(cell, width),
+            Side::Right => text::pad_start(cell, width),
+        }
+    }
+
     /// Lets the column's texts be shortened in the middle, down to a width.
     pub(super) const fn down_to(mut self, narrowest: usize) -> Self {
         self.narrowest = Some(narrowest);
@@ -148,10 +156,7 @@ fn line(shown: &[Shown], row: &[String]) -> String {
         .map(|one| {
             let cell = row.get(one.at).map_or("", String::as_str);
             let cell = text::shorten_middle(cell, one.width);
-            match one.column.side {
-                Side::Left => text::pad_end(&cell, one.width),
-                Side::Right => text::pad_start(&cell, one.width),
-            }
+            one.column.pad(&cell, one.width)
         })
         .collect();
     cells.join(&" ".repeat(GAP)).trim_end().to_owned()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bb_proto::ids::{BottleName, ProviderKey, RunId};
-use bb_proto::reply::{CallRow, Ending, UsageRow, UsageSum, Usages};
+use bb_proto::reply::{CallRow, UsageRow, UsageSum, Usages};
 use bb_proto::request::{UsageBy, UsageQuery};
 use bb_proto::time::Timestamp;
 
@@ -206,21 +206,6 @@ fn call_row(row: &UsageRow, call: &CallRow) -> Vec<String> {
         stated(call.usage.reasoning),
         format!("{mark}{}", format::tokens(row.sum.charge.0)),
         format::duration_ms(call.ended_at.since(call.started_at).0),
-        ending(call.ending).to_owned(),
+        words::ending(call.ending).to_owned(),
     ]
-}
-
-fn ending(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Complete => "complete",
-        Ending::ProviderError => "provider error",
-        Ending::Refused => "refused",
-        Ending::ClientGone => "client gone",
-        Ending::UpstreamGone => "upstream gone",
-        Ending::Cut => "cut",
-        Ending::Background => "in the background",
-        Ending::Crash => "crash",
-        Ending::Voided => "voided",
-        _ => "unknown",
-    }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bb_proto::budget::{BudgetKey, Cap, ProviderSelector, Scope};
 use bb_proto::ids::BottleName;
+use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
 use bb_proto::view::{
     Bottle, BottleState, Budget, Closed, ClosedBy, Enforcement, PathRole, Source,
@@ -17,6 +18,31 @@ pub(super) fn count(number: u64, noun: &str) -> String {
         format!("1 {noun}")
     } else {
         format!("{number} {noun}s")
+    }
+}
+
+/// Returns `1 entry`, `3 entries`.
+pub(super) fn entries(number: u64) -> String {
+    if number == 1 {
+        "1 entry".to_owned()
+    } else {
+        format!("{number} entries")
+    }
+}
+
+/// Returns how a call ended.
+pub(super) fn ending(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Complete => "complete",
+        Ending::ProviderError => "provider error",
+        Ending::Refused => "refused",
+        Ending::ClientGone => "client gone",
+        Ending::UpstreamGone => "upstream gone",
+        Ending::Cut => "cut",
+        Ending::Background => "in the background",
+        Ending::Crash => "crash",
+        Ending::Voided => "voided",
+        _ => "unknown",
     }
 }
 
@@ -129,15 +155,38 @@ pub(super) fn names(names: &[BottleName]) -> String {
 
 /// Returns an instant as `2026-11-20T14:01:03Z`.
 pub(super) fn instant(at: Timestamp) -> String {
-    let time = u64::try_from(at.0)
-        .ok()
-        .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)))
-        // Beyond the year 9999 there is no such text.
-        .filter(|_| at.0 < 253_402_300_800_000);
-    match time {
+    match time(at) {
         Some(time) => humantime::format_rfc3339_seconds(time).to_string(),
         None => format!("{} ms", at.0),
     }
+}
+
+/// Returns an instant that a calendar of four digits a year has.
+fn time(at: Timestamp) -> Option<SystemTime> {
+    u64::try_from(at.0)
+        .ok()
+        .and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)))
+        .filter(|_| at.0 < 253_402_300_800_000)
+}
+
+/// Returns an instant to the millisecond, as RFC 3339 has it, in UTC.
+pub(super) fn exact_instant(at: Timestamp) -> String {
+    match time(at) {
+        Some(time) => humantime::format_rfc3339_millis(time).to_string(),
+        None => format!("{} ms", at.0),
+    }
+}
+
+/// Reads a time as RFC 3339 has it, or a day, which begins at midnight in UTC.
+pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    let at = match text.parse::<jiff::civil::Date>() {
+        Ok(day) if !text.contains([':', 'T', 't', ' ']) => day
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map(|midnight| midnight.timestamp()),
+        _ => text.parse::<jiff::Timestamp>(),
+    };
+    at.map(|at| Timestamp(at.as_millisecond()))
+        .map_err(|_| "write 2026-11-20 or 2026-11-20T14:00:00Z".to_owned())
 }
 
 /// Returns this host's time.
@@ -175,6 +224,21 @@ pub(super) fn command(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_with_its_zone_and_a_day_begins_at_midnight_in_utc() {
+        for (text, ms) in [
+            ("1970-01-02", 86_400_000),
+            ("1970-01-02T00:00:00Z", 86_400_000),
+            ("1970-01-02T01:00:00.007+01:00", 86_400_007),
+        ] {
+            assert_eq!(parse_instant(text), Ok(Timestamp(ms)), "{text}");
+        }
+        for text in ["", "yesterday", "1970-02-30", "1970-01-02T00:00:00", "7"] {
+            assert!(parse_instant(text).is_err(), "{text}");
+        }
+        assert_eq!(exact_instant(Timestamp(7)), "1970-01-01T00:00:00.007Z");
+    }
 
     #[test]
     fn a_quoted_word_stays_one_word() {

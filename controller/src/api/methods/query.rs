@@ -60,7 +60,7 @@ impl Api {
     }
 
     /// Asks the database where nobody else waits: a long answer holds up no call.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RpcError> {

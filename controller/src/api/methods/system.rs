@@ -15,8 +15,8 @@ use super::super::view::{enforced, with_newest_raises};
 use super::{closed, reply};
 use crate::settings::providers::Key;
 
-/// The longest a snapshot waits for a change.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The longest a request waits for a change.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most rows of one part of a snapshot.
 const PART_ROWS: usize = 500;
 /// The longest part of a snapshot, in bytes: the rest of its line is the answer around it.

@@ -10,6 +10,7 @@ use bb_proto::view;
 use rusqlite::Connection;
 
 use super::played::{Played, outcome, provider};
+use super::verified::verify;
 
 const PARENTS: [(&str, &[&str]); 5] = [
     ("base", &[]),
@@ -194,6 +195,8 @@ fn check_sums(played: &Played) {
         .query_row("SELECT count(*) FROM open_calls", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(usize::try_from(open), Ok(played.open.len()));
+    let verified = verify(&played.path());
+    assert!(verified.agrees, "{verified:?}");
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! The ledger's entries: read on, copied, checked.
+
+use bb_proto::reply::{
+    BalanceDifference, Ending, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
+    LedgerEntries, LedgerEntry, LedgerVerified,
+};
+use bb_proto::request::{LedgerBackup, LedgerExport, LedgerTail, LedgerVerify};
+use bb_proto::units::Tokens;
+use bb_proto::usage::Wire;
+
+use crate::method;
+use crate::sample::{AT, agent_name, bottle_name, claude, later, run};
+
+fn entry() -> LedgerEntry {
+    LedgerEntry {
+        seq: 42,
+        kind: EntryKind::Amend,
+        call: "019aa0b2-6f00-7000-8000-0000000000c1"
+            .parse()
+            .expect("a call"),
+        at: later(4_200),
+        started_at: AT,
+        bottle: bottle_name("web"),
+        run: run(),
+        agent: Some(agent_name("reviewer")),
+        provider: claude(),
+        wire: Wire::AnthropicMessages,
+        model: "claude-opus-4-8".to_owned(),
+        usage: EntryUsage {
+            input: Some(-400),
+            cache_read: Some(30_000),
+            cache_write: Some(0),
+            output: Some(900),
+            reasoning: Some(300),
+        },
+        charge: -12,
+        overrun: Tokens(7),
+        estimated: true,
+        ending: Ending::Cut,
+        status: Some(200),
+    }
+}
+
+fn bare_entry() -> LedgerEntry {
+    LedgerEntry {
+        kind: EntryKind::Void,
+        agent: None,
+        model: String::new(),
+        usage: EntryUsage {
+            input: None,
+            cache_read: None,
+            cache_write: None,
+            output: None,
+            reasoning: None,
+        },
+        charge: 0,
+        overrun: Tokens::ZERO,
+        estimated: false,
+        ending: Ending::Voided,
+        status: None,
+        ..entry()
+    }
+}
+
+fn pages() -> [LedgerEntries; 2] {
+    [
+        LedgerEntries {
+            entries: vec![entry(), bare_entry()],
+            last: 42,
+            more: true,
+        },
+        LedgerEntries {
+            entries: Vec::new(),
+            last: 0,
+            more: false,
+        },
+    ]
+}
+
+#[test]
+fn entries_are_read_on_and_exported() {
+    let whole = LedgerTail {
+        after: Some(41),
+        bottle: Some(bottle_name("web")),
+        limit: Some(1_000),
+        wait_ms: Some(30_000),
+    };
+    let bare = LedgerTail {
+        after: None,
+        bottle: None,
+        limit: None,
+        wait_ms: None,
+    };
+    method([whole, bare], pages());
+    let whole = LedgerExport {
+        after: Some(41),
+        from: Some(AT),
+        to: Some(later(3_600_000)),
+        limit: Some(1_000),
+    };
+    let bare = LedgerExport {
+        after: None,
+        from: None,
+        to: None,
+        limit: None,
+    };
+    method([whole, bare], pages());
+}
+
+#[test]
+fn the_ledger_is_checked() {
+    let wrong = LedgerVerified {
+        agrees: false,
+        entries: 42,
+        balances: 7,
+        took_ms: 12,
+        file: FileCheck::GivenUp,
+        differences: vec![BalanceDifference {
+            account: "bottle:web".to_owned(),
+            provider: claude(),
+            kept: 61_000,
+            computed: 60_000,
+        }],
+        faults: vec![EntryFault {
+            seq: 17,
+            text: "it charges less than nothing".to_owned(),
+        }],
+        damage: vec!["Tree 4 page 9: btreeInitPage() returns error code 11".to_owned()],
+        unlisted: 3,
+    };
+    let right = LedgerVerified {
+        agrees: true,
+        entries: 0,
+        balances: 0,
+        took_ms: 0,
+        file: FileCheck::Whole,
+        differences: Vec::new(),
+        faults: Vec::new(),
+        damage: Vec::new(),
+        unlisted: 0,
+    };
+    method([LedgerVerify {}, LedgerVerify {}], [wrong, right]);
+}
+
+#[test]
+fn the_ledger_is_copied() {
+    let to = |path: &str| LedgerBackup {
+        path: path.to_owned(),
+    };
+    let made = |path: &str, bytes| LedgerBackedUp {
+        path: path.to_owned(),
+        bytes,
+        entries: 42,
+        took_ms: 12,
+    };
+    method(
+        [to("/backup/bot-bottle.db"), to("/b")],
+        [made("/backup/bot-bottle.db", 1_048_576), made("/b", 0)],
+    );
+}
