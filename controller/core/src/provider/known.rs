@@ -9,8 +9,8 @@ use bb_proto::ids::ProviderKey;
 use super::{Alternate, CredentialHeader, ProviderRow, Route, Scheme, Upstream};
 use crate::meter::Quirks;
 use rules::{
-    ANTHROPIC, BATCH_AND_REALTIME, CHATGPT_BACKEND, CLAUDE_ACCOUNT, DEEPSEEK_AS_ANTHROPIC, FILES,
-    GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, MODELS, OPENAI_CHAT, OPENAI_EMBEDDINGS,
+    ANTHROPIC, AZURE, BATCH_AND_REALTIME, CHATGPT_BACKEND, CLAUDE_ACCOUNT, DEEPSEEK_AS_ANTHROPIC,
+    FILES, GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, MODELS, OPENAI_CHAT, OPENAI_EMBEDDINGS,
     OPENAI_RESPONSES, Rule, VERTEX,
 };
 
@@ -77,6 +77,7 @@ const PROVIDERS: &[Known] = &[
             FILES,
             BATCH_AND_REALTIME,
             CHATGPT_BACKEND,
+            AZURE,
         ],
         alternate: Some(("/backend-api", "chatgpt.com")),
     },

@@ -4,6 +4,8 @@ use bb_proto::usage::Wire;
 use super::RouteKind::{Call, Poll, Refused, Unmetered, WebSocket};
 use super::*;
 
+mod clouds;
+
 fn row(key: &str) -> ProviderRow {
     let key = ProviderKey::new(key).unwrap();
     known().into_iter().find(|row| row.key == key).unwrap()
@@ -421,73 +423,4 @@ fn a_credential_is_written_and_read_in_its_headers_form() {
     assert_eq!(CredentialHeader::Bearer.key_in("bearer  K "), Some("K"));
     assert_eq!(CredentialHeader::Bearer.key_in("Basic K"), None);
     assert_eq!(CredentialHeader::Bearer.key_in("Bearer "), None);
-}
-
-#[test]
-fn the_paths_of_googles_cloud_are_told_apart() {
-    let anthropic = "/v1/projects/p/locations/us-east5/publishers/anthropic/models";
-    let google = "/v1beta1/projects/p/locations/global/publishers/google/models";
-    check(
-        "vertex",
-        &[
-            (
-                "POST",
-                &format!("{anthropic}/claude-3@20250219:rawPredict"),
-                MESSAGES,
-            ),
-            (
-                "POST",
-                &format!("{anthropic}/claude-3@20250219:streamRawPredict"),
-                MESSAGES,
-            ),
-            (
-                "POST",
-                &format!("{anthropic}/count-tokens:rawPredict"),
-                Some(Unmetered),
-            ),
-            (
-                "POST",
-                &format!("{google}/gemini-2.5-pro:generateContent"),
-                GEMINI,
-            ),
-            (
-                "POST",
-                &format!("{google}/gemini-2.5-pro:streamGenerateContent?alt=sse"),
-                GEMINI,
-            ),
-            (
-                "POST",
-                &format!("{google}/gemini-2.5-pro:countTokens"),
-                Some(Unmetered),
-            ),
-            ("POST", &format!("{google}/gemini-2.5-pro:predict"), None),
-            (
-                "POST",
-                "/v1/projects/p/locations/global/endpoints/openapi/chat/completions",
-                CHAT,
-            ),
-        ],
-    );
-}
-
-#[test]
-fn embeddings_are_calls_of_their_own_dialect() {
-    let embeddings = Some(Call(Wire::OpenaiEmbeddings));
-    check("codex", &[("POST", "/v1/embeddings", embeddings)]);
-    check(
-        "gemini",
-        &[("POST", "/v1beta/openai/embeddings", embeddings)],
-    );
-}
-
-#[test]
-fn the_exceptions_of_a_provider_stand_in_its_row() {
-    let on_top = |host| quirks_at(host).reasoning_on_top;
-    let hidden = |host| quirks_at(host).hidden_thinking_in_total;
-    assert!(on_top("ai-gateway.vercel.sh"));
-    assert!(hidden("GENERATIVELANGUAGE.googleapis.com:443"));
-    assert!(hidden("us-east5-aiplatform.googleapis.com"));
-    assert!(!hidden("notaiplatform.googleapis.com.example"));
-    assert_eq!(quirks_at("api.x.ai"), Quirks::NONE);
-    assert_eq!(quirks_at(""), Quirks::NONE);
 }

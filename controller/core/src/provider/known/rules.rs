@@ -163,8 +163,37 @@ pub(super) const DEEPSEEK_AS_ANTHROPIC: &[Rule] = &[(
     Call(Wire::AnthropicMessages),
 )];
 
+// A resource of Azure's, which is told by `upstream`; its newer paths are OpenAI's own.
+pub(super) const AZURE: &[Rule] = &[
+    (
+        "POST",
+        "/openai/deployments/{id}/chat/completions",
+        Call(Wire::OpenaiChat),
+    ),
+    (
+        "POST",
+        "/openai/deployments/{id}/embeddings",
+        Call(Wire::OpenaiEmbeddings),
+    ),
+];
+
 // Google's cloud: its own models, those of others, and a way in for chat clients.
 pub(super) const VERTEX: &[Rule] = &[
+    (
+        "POST",
+        "/{v}/publishers/google/models/{id}:generateContent",
+        Call(Wire::Gemini),
+    ),
+    (
+        "POST",
+        "/{v}/publishers/google/models/{id}:streamGenerateContent",
+        Call(Wire::Gemini),
+    ),
+    (
+        "POST",
+        "/{v}/publishers/google/models/{id}:countTokens",
+        Unmetered,
+    ),
     (
         "POST",
         "/{v}/projects/{id}/locations/{id}/publishers/google/models/{id}:generateContent",
