@@ -62,7 +62,7 @@ pub(crate) enum MeterError {
 }
 
 /// The tokens of an answer, or of a part of it that another model gave.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Counts {
     #[serde(rename = "input_tokens")]
     input: Option<u64>,
@@ -111,13 +111,19 @@ impl Meter {
             file: self.file.clone(),
             source,
         })?;
-        let stated = self.metered(&body)?;
+        let is_coded = self.content_encoding.is_some();
+        let (stated, is_opaque) = self.metered(&body)?;
+        if let Some(note) = note(&stated, &body, is_coded, is_opaque) {
+            // Nobody to tell is no reason not to print what was found.
+            drop(writeln!(io::stderr().lock(), "note: {note}"));
+        }
         let line =
             serde_json::to_string(&stated).map_err(|error| MeterError::Write(error.into()))?;
         writeln!(io::stdout().lock(), "{line}").map_err(MeterError::Write)
     }
 
-    fn metered(self, body: &[u8]) -> Result<Stated, MeterError> {
+    /// Returns what the answer states, and whether its coding hid it.
+    fn metered(self, body: &[u8]) -> Result<(Stated, bool), MeterError> {
         let quirks = quirks_at(&self.host);
         let mut headers = HeaderMap::new();
         headers.extend(self.content_type.map(|value| (CONTENT_TYPE, value)));
@@ -127,20 +133,39 @@ impl Meter {
         let mut tap = Tap::new(wire, &headers, quirks, self.choices, false);
         tap.read(body);
         tap.finish();
+        let is_opaque = tap.is_opaque();
         let seen = tap.seen();
         let known = seen.known;
         let others = seen.others.into_iter().map(|(model, usage)| OtherModel {
             model,
             counts: Counts::of(usage),
         });
-        Ok(Stated {
+        let stated = Stated {
             wire,
             counts: Counts::of(known.stated),
             reasoning_tokens: known.stated.reasoning,
             complete: known.complete && self.status.is_success(),
             other_models: others.collect(),
-        })
+        };
+        Ok((stated, is_opaque))
     }
+}
+
+/// Returns why nothing, or not all, was found, for the person who asked.
+fn note(stated: &Stated, body: &[u8], is_coded: bool, is_opaque: bool) -> Option<&'static str> {
+    if is_opaque {
+        return Some("the body cannot be decoded as --content-encoding says");
+    }
+    if stated.counts != Counts::default() {
+        return None;
+    }
+    Some(match body {
+        [0x1f, 0x8b, ..] if !is_coded => "the body looks like gzip: give --content-encoding gzip",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] if !is_coded => {
+            "the body looks like zstd: give --content-encoding zstd"
+        }
+        _ => "the answer states no usage",
+    })
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {

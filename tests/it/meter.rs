@@ -85,6 +85,36 @@ fn what_cannot_be_metered_is_said() -> Result<()> {
 }
 
 #[test]
+fn why_nothing_is_found_is_said_beside_the_result() -> Result<()> {
+    let answer = br#"{"type":"message","role":"assistant","stop_reason":"end_turn"}"#;
+    let gzip = b"\x1f\x8b\x08\x00\x00";
+    let coded = ["--path", "/v1/messages", "--content-encoding", "gzip", "-"];
+    let path = ["--path", "/v1/messages", "-"];
+    let cases: [(&[&str], &[u8], &str); 4] = [
+        (&path, answer, "note: the answer states no usage"),
+        (&path, gzip, "looks like gzip: give --content-encoding gzip"),
+        (
+            &path,
+            b"\x28\xb5\x2f\xfd\x00",
+            "looks like zstd: give --content-encoding zstd",
+        ),
+        (&coded, answer, "cannot be decoded as --content-encoding"),
+    ];
+    for (arguments, body, sentence) in cases {
+        let output = meter(arguments, body)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains(sentence), "{said}");
+        let stated: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(stated["output_tokens"], Value::Null);
+    }
+    let known = br#"{"type":"message","role":"assistant","stop_reason":"end_turn",
+        "usage":{"input_tokens":1,"output_tokens":2}}"#;
+    assert!(meter(&path, known)?.stderr.is_empty());
+    Ok(())
+}
+
+#[test]
 fn recorded_answers_are_metered_as_they_were_sent() -> Result<()> {
     let Some(folder) = std::env::var_os("BB_CORPUS") else {
         skipped("BB_CORPUS is not set");

@@ -91,6 +91,11 @@ impl Tap {
         }
     }
 
+    /// Returns whether the bytes cannot be read: coded in another way, or not as their headers say.
+    pub(crate) fn is_opaque(&self) -> bool {
+        matches!(self.reads, Reads::Opaque)
+    }
+
     /// Reads bytes as they pass.
     pub(crate) fn read(&mut self, chunk: &[u8]) -> Reading {
         self.raw_bytes += chunk.len() as u64;
@@ -139,7 +144,7 @@ impl Tap {
     pub(crate) fn known(&self) -> Known {
         let flowed = self.meter.flowed_bytes();
         let seen = flowed.text.saturating_add(flowed.reasoning);
-        let opaque = matches!(self.reads, Reads::Opaque) && !self.meter.is_complete();
+        let opaque = self.is_opaque() && !self.meter.is_complete();
         Known {
             stated: self.meter.usage(),
             complete: self.meter.is_complete(),
