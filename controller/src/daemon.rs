@@ -5,11 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bb_proto::event::EventKind;
 use bb_proto::home::Home;
-use bb_proto::time::Timestamp;
 use bb_proto::version::VERSION;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Api};
 use crate::bottles::Supervisor;
+use crate::clock;
 use crate::egress;
 use crate::egress::listener::Listener;
 use crate::egress::workers::Workers;
@@ -108,7 +108,7 @@ impl Controller {
         ledger: &LedgerHandle,
         told: Option<Told>,
     ) -> Result<Serving, StartError> {
-        let started_at = now();
+        let started_at = clock::now();
         let address = settings.egress.listen;
         let listener = Listener::bind(address)
             .await
@@ -330,11 +330,4 @@ fn make_directories(home: &Home) -> Result<(), StartError> {
         path: home.run_dir(),
         source,
     })
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bb_proto::ids::ProviderKey;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -44,7 +43,6 @@ pub mod workers;
 
 use answers::Answers;
 use background::Background;
-use in_flight::GoesOn;
 use upstream::Upstreams;
 use websocket::WEBSOCKETS_MAX;
 
@@ -122,14 +120,6 @@ impl Egress {
 
     fn is_draining(&self) -> bool {
         *self.shared.draining.borrow()
-    }
-
-    /// Returns where a call of a provider is noted that goes on after its request.
-    fn going_on(&self, provider: &ProviderKey) -> GoesOn {
-        GoesOn {
-            provider: provider.clone(),
-            calls: Arc::clone(&self.shared.background),
-        }
     }
 
     fn count_wrong_token(&self) {

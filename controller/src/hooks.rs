@@ -5,18 +5,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bb_core::hooks::{Due, Hooks, RUNNING_MAX};
 use bb_proto::event::{Event, HookInput};
 use bb_proto::reply::{self, HookFailure};
-use bb_proto::time::{Millis, Timestamp};
+use bb_proto::time::Millis;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::ledger::Told;
 use crate::settings::HookSetting;
 
@@ -197,7 +198,10 @@ impl Runner {
     }
 
     fn failed(&mut self, text: String) {
-        self.fare.last_failure = Some(HookFailure { at: now(), text });
+        self.fare.last_failure = Some(HookFailure {
+            at: clock::now(),
+            text,
+        });
     }
 
     fn say_how_it_fares(&mut self) {
@@ -228,11 +232,4 @@ impl Runner {
             _ => false,
         });
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -17,9 +17,9 @@ use bb_proto::ids::{BottleName, CallId};
 use bb_proto::time::Timestamp;
 use tokio::sync::{broadcast, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::store::{Store, StoreError};
 
-mod clock;
 mod cut;
 mod identities;
 mod mailbox;
@@ -144,7 +144,7 @@ pub struct Told {
 pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), StoreError> {
     let store = Store::open(path)?;
     let (saved, next_entry) = store.load()?;
-    let mut clock = clock::Clock::default();
+    let mut clock = Clock::default();
     let now = clock.now();
     let outside = Outside {
         identities: Identities::default(),

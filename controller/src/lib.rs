@@ -4,6 +4,7 @@
 pub mod api;
 pub mod bottles;
 mod cli;
+mod clock;
 pub mod daemon;
 pub mod egress;
 pub mod hooks;

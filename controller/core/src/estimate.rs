@@ -18,7 +18,6 @@ mod input;
 mod learned;
 mod used;
 
-pub use cold::{INPUT_BYTES_PER_TOKEN, OUTPUT_BYTES_PER_TOKEN, OUTPUT_TOKENS};
 pub use errors::ERRORS_MAX;
 pub use input::InputSize;
 pub use used::{FlowRate, Known, used, used_so_far};

@@ -1,18 +1,15 @@
 //! The journey of a call, from top to bottom: identify, route, read, reserve, forward, meter,
 //! settle. Each step needs what the step before made.
 
-use bb_core::book::Ask;
 use bb_core::meter::{Framing, UsageChunkFilter};
 use bb_core::refusal::Reason;
 use bb_core::request::{RequestFacts, with_include_usage};
-use bb_proto::ids::CallId;
 use bb_proto::reply::Ending;
 use bb_proto::usage::Wire;
 use bytes::Bytes;
 use http::header::{self};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use uuid::Uuid;
 
 use super::Egress;
 use super::body::{RequestBody, Whole};
@@ -153,24 +150,10 @@ async fn reserve(egress: &Egress, prepared: Prepared) -> Result<Admitted, Refuse
     if egress.is_draining() {
         return Err(call.refused(Reason::Draining));
     }
-    let facts = &prepared.facts;
-    let identity = &call.who.identity;
-    let provider = call.provider()?.row.key.clone();
-    let ask = Ask {
-        call: CallId(Uuid::now_v7()),
-        bottle: identity.bottle.clone(),
-        run: identity.run,
-        provider,
-        wire: call.wire,
-        model: facts.model.clone().unwrap_or_default(),
-        input: facts.input(),
-        output_max: facts.output_max,
-        choices: facts.choices,
-        background: facts.background,
-    };
+    let ask = call.ask(&prepared.facts, prepared.facts.input())?;
     match egress.shared.ledger.reserve(ask).await {
         Ok(ticket) => Ok(Admitted { prepared, ticket }),
-        Err(why) => Err(Refused::not_admitted(why, &identity.bottle)),
+        Err(why) => Err(Refused::not_admitted(why, &call.who.identity.bottle)),
     }
 }
 
@@ -189,16 +172,12 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     let (wire, quirks, choices) = (call.wire, provider.row.quirks, facts.choices);
     let is_array = wire == Wire::Gemini && facts.stream;
     let parts = Parts {
-        call: CallInFlight {
-            ledger: egress.shared.ledger.clone(),
-            call: ticket.admitted.call,
-            admitted: ticket.admitted,
-            bottle: call.who.identity.bottle.clone(),
-            status: None,
-            is_resolved: false,
-            goes_on: (wire == Wire::OpenaiResponses).then(|| egress.going_on(&provider.row.key)),
-            tracker: egress.shared.tracker.clone(),
-        },
+        call: CallInFlight::new(
+            egress,
+            &provider.row.key,
+            &call.who.identity.bottle,
+            ticket.admitted,
+        ),
         cut: ticket.cut,
         make_tap: Box::new(move |headers| Tap::new(wire, headers, quirks, choices, is_array)),
     };

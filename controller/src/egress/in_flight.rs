@@ -8,15 +8,16 @@ use bb_proto::reply::Ending;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::Egress;
 use super::background::Background;
 use super::tap::Seen;
 use crate::ledger::{LedgerHandle, Settling};
 
 /// Where it is noted that an answer goes on after its request has ended.
 #[derive(Debug)]
-pub(super) struct GoesOn {
-    pub(super) provider: ProviderKey,
-    pub(super) calls: Arc<Background>,
+struct GoesOn {
+    provider: ProviderKey,
+    calls: Arc<Background>,
 }
 
 /// A call that was forwarded: it must be settled or voided, and is at the latest when dropped.
@@ -28,12 +29,33 @@ pub(super) struct CallInFlight {
     pub(super) bottle: BottleName,
     pub(super) status: Option<u16>,
     pub(super) is_resolved: bool,
-    /// Set where the answer may go on after its request has ended.
-    pub(super) goes_on: Option<GoesOn>,
+    goes_on: GoesOn,
     pub(super) tracker: TaskTracker,
 }
 
 impl CallInFlight {
+    /// Makes what must be resolved of a call that was admitted and is about to be forwarded.
+    pub(super) fn new(
+        egress: &Egress,
+        provider: &ProviderKey,
+        bottle: &BottleName,
+        admitted: Admitted,
+    ) -> Self {
+        Self {
+            ledger: egress.shared.ledger.clone(),
+            call: admitted.call,
+            admitted,
+            bottle: bottle.clone(),
+            status: None,
+            is_resolved: false,
+            goes_on: GoesOn {
+                provider: provider.clone(),
+                calls: Arc::clone(&egress.shared.background),
+            },
+            tracker: egress.shared.tracker.clone(),
+        }
+    }
+
     pub(super) fn settle(&mut self, seen: Seen, ending: Ending) -> Settling {
         let outcome = self.outcome(seen, ending);
         self.ledger.settle(self.call, outcome)
@@ -49,12 +71,9 @@ impl CallInFlight {
 
     fn outcome(&mut self, seen: Seen, ending: Ending) -> Outcome {
         self.is_resolved = true;
-        let goes_on = seen.goes_on.as_deref();
-        let goes_on = self.goes_on.as_ref().zip(goes_on);
-        if let Some((background, response_id)) = goes_on {
-            background
-                .calls
-                .note(&background.provider, response_id, self.call);
+        if let Some(response_id) = &seen.goes_on {
+            let GoesOn { provider, calls } = &self.goes_on;
+            calls.note(provider, response_id, self.call);
         }
         let has_left = matches!(ending, Ending::UpstreamGone | Ending::ClientGone);
         let others = seen.others.into_iter().map(|(model, usage)| OtherModel {
@@ -65,7 +84,7 @@ impl CallInFlight {
         Outcome {
             known: seen.known,
             others: others.collect(),
-            ending: if goes_on.is_some() && has_left {
+            ending: if seen.goes_on.is_some() && has_left {
                 Ending::Background
             } else {
                 ending

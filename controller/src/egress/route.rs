@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use bb_core::book::Ask;
+use bb_core::estimate::InputSize;
 use bb_core::provider::RouteKind;
 use bb_core::refusal::Reason;
+use bb_core::request::RequestFacts;
+use bb_proto::ids::CallId;
 use bb_proto::usage::Wire;
 use http::header::{self, HeaderMap};
 use http::{Method, Request, Uri, Version};
 use hyper::body::Incoming;
+use uuid::Uuid;
 
 use super::Egress;
 use super::headers::{towards_upstream, without_keys};
@@ -98,6 +103,23 @@ impl Call {
 
     pub(super) fn refused(&self, reason: Reason) -> Refused {
         Refused::of(reason, &self.who.identity.bottle)
+    }
+
+    /// Makes what the ledger is asked of a request.
+    pub(super) fn ask(&self, facts: &RequestFacts, input: InputSize) -> Result<Ask, Refused> {
+        let identity = &self.who.identity;
+        Ok(Ask {
+            call: CallId(Uuid::now_v7()),
+            bottle: identity.bottle.clone(),
+            run: identity.run,
+            provider: self.provider()?.row.key.clone(),
+            wire: self.wire,
+            model: facts.model.clone().unwrap_or_default(),
+            input,
+            output_max: facts.output_max,
+            choices: facts.choices,
+            background: facts.background,
+        })
     }
 
     /// Makes the head that the provider gets of the one that the client sent.

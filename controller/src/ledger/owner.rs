@@ -11,10 +11,10 @@ use bb_proto::ids::CallId;
 use bb_proto::time::Timestamp;
 use tokio::sync::oneshot;
 
-use super::clock::Clock;
 use super::identities::Identity;
 use super::mailbox::{Answer, Letter, Look};
 use super::{Closed, NotAdmitted, Outside};
+use crate::clock::Clock;
 use crate::store::{Group, Store, StoreError};
 
 /// The write-ahead log is looked at each time so many entries were written.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bb_core::book::Rules;
 use bb_core::bottle::Manifest;
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::limits::Limits;
 use super::providers::{Key, Provider, Providers};
 use super::{HookSetting, InFlight, LoadError, ProviderSetting, Settings, load};
+use crate::clock;
 use crate::ledger::LedgerHandle;
 
 /// What is in force now.
@@ -28,7 +29,7 @@ use crate::ledger::LedgerHandle;
 struct InForce {
     settings: Settings,
     exists: bool,
-    loaded_at: SystemTime,
+    loaded_at: Timestamp,
 }
 
 /// The settings in force, and who is told when they change.
@@ -59,7 +60,7 @@ impl Live {
             in_force: Mutex::new(InForce {
                 settings,
                 exists,
-                loaded_at: SystemTime::now(),
+                loaded_at: clock::now(),
             }),
             path,
             ledger,
@@ -108,14 +109,10 @@ impl Live {
     /// Returns what is in force, secrets left out.
     pub fn show(&self) -> reply::Settings {
         let in_force = self.lock();
-        let since = in_force
-            .loaded_at
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
         reply::Settings {
             path: self.path.display().to_string(),
             exists: in_force.exists,
-            loaded_at: Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            loaded_at: in_force.loaded_at,
             settings: in_force.settings.to_json(),
         }
     }
@@ -155,7 +152,7 @@ impl Live {
         *self.lock() = InForce {
             settings,
             exists,
-            loaded_at: SystemTime::now(),
+            loaded_at: clock::now(),
         };
         let changes = checked.changes.clone();
         let taken = self

@@ -100,7 +100,10 @@ async fn an_answer_that_is_looked_at_ten_times_is_charged_once() -> Result<()> {
     scene.system.wait_until("it is corrected", is_told).await?;
     let charge = only_charge(&scene.system, &scene.web).await?;
     ensure!(!charge.is_estimated, "{charge:?}");
-    ensure!(charge.tokens == 41_500, "{charge:?}");
+    ensure!(
+        (charge.tokens, charge.status) == (41_500, Some(200)),
+        "{charge:?}"
+    );
     ensure!(charge.usage.cache_read == Some(500) && charge.usage.reasoning == Some(39_000));
     Ok(())
 }

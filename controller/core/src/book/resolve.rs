@@ -146,7 +146,11 @@ impl Book {
             output: before.usage.output.unwrap_or(0),
             flow: FlowRate::cold(facts.wire),
         };
-        let after = self.settlement(&facts, outcome, charged_before);
+        let after = Settlement {
+            // A later look is no other answer to the call itself.
+            status: outcome.status.or(before.status),
+            ..self.settlement(&facts, outcome, charged_before)
+        };
         if (after.usage, after.estimated) == (before.usage, before.estimated) {
             return Resolved::Already;
         }

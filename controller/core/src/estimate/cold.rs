@@ -8,11 +8,11 @@ use bb_proto::usage::Wire;
 ///
 /// Long requests have 3.1 to 5.1 bytes a token, those of repeated plain prose 5.8 to 6.4: the low
 /// side, so that a call looks rather too large than too small.
-pub const INPUT_BYTES_PER_TOKEN: u64 = 4_000;
+pub(super) const INPUT_BYTES_PER_TOKEN: u64 = 4_000;
 /// Bytes of streamed text a token of output, in thousandths, where the dialect is not known.
-pub const OUTPUT_BYTES_PER_TOKEN: u64 = 4_000;
+pub(super) const OUTPUT_BYTES_PER_TOKEN: u64 = 4_000;
 /// Tokens of output of one choice: coding agents ask for 64,000 and use about 900.
-pub const OUTPUT_TOKENS: u64 = 1_000;
+pub(super) const OUTPUT_TOKENS: u64 = 1_000;
 
 /// Returns how much a byte of structure counts as text, in thousandths.
 ///

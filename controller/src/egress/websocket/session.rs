@@ -5,16 +5,15 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bb_core::book::{Ask, CutReason};
+use bb_core::book::CutReason;
 use bb_core::refusal::{self, Reason};
 use bb_core::request::{ClientMessage, ProviderMessage, RequestFacts};
-use bb_proto::ids::{CallId, ProviderKey};
+use bb_proto::ids::ProviderKey;
 use bb_proto::reply::Ending;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
-use uuid::Uuid;
 
 use super::socket::{Received, Socket};
 use super::turn::Turn;
@@ -55,7 +54,8 @@ pub(super) enum Over {
 struct Asking {
     text: Utf8Bytes,
     provider: ProviderKey,
-    background: bool,
+    /// The message that breaks it off, where the client has sent one meanwhile.
+    cancel: Option<Utf8Bytes>,
     admission: Pin<Box<dyn Future<Output = Result<Ticket, NotAdmitted>> + Send>>,
 }
 
@@ -211,15 +211,19 @@ impl Session {
         self.take(text).await
     }
 
-    /// Passes on that the response in flight is to be broken off; where there is none, nothing is.
+    /// Passes on that a response is to be broken off, once it was asked for; where there is none,
+    /// nothing is.
     ///
     /// An error that follows may speak of this message: it ends no call any more.
     async fn cancel(&mut self, text: Utf8Bytes) -> Result<(), Over> {
-        let Some(turn) = &mut self.turn else {
-            return Ok(());
-        };
-        turn.is_disturbed = true;
-        self.tell_provider(text).await
+        if let Some(turn) = &mut self.turn {
+            turn.is_disturbed = true;
+            return self.tell_provider(text).await;
+        }
+        if let Some(asking) = &mut self.asking {
+            asking.cancel = Some(text);
+        }
+        Ok(())
     }
 
     /// Takes a client's message whose turn it is.
@@ -247,27 +251,14 @@ impl Session {
             // It goes on from the answer before, which its message does not repeat.
             input.context_tokens = self.context_tokens;
         }
-        let provider = call
-            .provider()
+        let ask = call
+            .ask(&facts, input)
             .map_err(|refused| Over::Later(refused.reason))?;
-        let identity = &call.who.identity;
-        let ask = Ask {
-            call: CallId(Uuid::now_v7()),
-            bottle: identity.bottle.clone(),
-            run: identity.run,
-            provider: provider.row.key.clone(),
-            wire: call.wire,
-            model: facts.model.clone().unwrap_or_default(),
-            input,
-            output_max: facts.output_max,
-            choices: facts.choices,
-            background: facts.background,
-        };
         let ledger = self.egress.shared.ledger.clone();
         self.asking = Some(Asking {
             text,
-            provider: provider.row.key.clone(),
-            background: facts.background,
+            provider: ask.provider.clone(),
+            cancel: None,
             admission: Box::pin(async move { ledger.reserve(ask).await }),
         });
         Ok(())
@@ -280,7 +271,7 @@ impl Session {
         let Asking {
             text,
             provider,
-            background,
+            cancel,
             ..
         } = asking;
         let bottle = &self.call.who.identity.bottle;
@@ -291,19 +282,15 @@ impl Session {
                 return self.refuse(refused.reason).await;
             }
         };
-        let call = CallInFlight {
-            ledger: self.egress.shared.ledger.clone(),
-            call: ticket.admitted.call,
-            admitted: ticket.admitted,
-            bottle: bottle.clone(),
-            status: None,
-            is_resolved: false,
-            goes_on: background.then(|| self.egress.going_on(&provider)),
-            tracker: self.egress.shared.tracker.clone(),
-        };
+        let Ticket { admitted, cut } = ticket;
+        let call = CallInFlight::new(&self.egress, &provider, bottle, admitted);
         let tap = Tap::of_messages(self.call.wire);
-        self.turn = Some(Turn::new(call, ticket.cut, tap));
-        self.tell_provider(text).await
+        self.turn = Some(Turn::new(call, cut, tap));
+        self.tell_provider(text).await?;
+        match cancel {
+            Some(cancel) => self.cancel(cancel).await,
+            None => Ok(()),
+        }
     }
 
     /// Tells the client why its message goes no further.
@@ -359,8 +346,14 @@ impl Session {
         let limit = self.egress.limits().idle_timeout;
         let Self { client, turn, .. } = self;
         let Some(turn) = turn else { return Ok(()) };
-        self.context_tokens = turn.tap.known().stated.total();
-        self.ended.clone_from(&turn.response_id);
+        let stated = turn.tap.known().stated;
+        if stated.is_stated() {
+            // One that the provider refused leaves the one before to go on from.
+            self.context_tokens = stated.total();
+        }
+        if turn.response_id.is_some() {
+            self.ended.clone_from(&turn.response_id);
+        }
         let flushed = tokio::time::timeout(limit, client.flush());
         let (settled, flushed) = tokio::join!(turn.settle(&last), flushed);
         settled.map_err(|_| Over::LedgerClosed)?;
@@ -408,9 +401,6 @@ impl Session {
         let bound = self.egress.limits().drain;
         let Self { provider, turn, .. } = self;
         let turn = turn.as_mut()?;
-        if turn.has_ended {
-            return Some(Ending::ClientGone);
-        }
         let read = async {
             loop {
                 let received = tokio::select! {

@@ -21,8 +21,6 @@ pub(super) struct Turn {
     pub(super) tap: Tap,
     /// When the provider last said something.
     pub(super) heard_at: Instant,
-    /// The message that ends it was read.
-    pub(super) has_ended: bool,
     /// The provider's id of the response, once it has begun.
     pub(super) response_id: Option<String>,
     /// Another message of the client was passed on meanwhile: an error may speak of that one.
@@ -43,7 +41,6 @@ impl Turn {
             cut,
             tap,
             heard_at: Instant::now(),
-            has_ended: false,
             response_id: None,
             is_disturbed: false,
             reporting: Reporting::default(),
@@ -69,8 +66,7 @@ impl Turn {
         if *message == ProviderMessage::Error && self.is_disturbed {
             return false;
         }
-        self.has_ended |= self.tap.read_message(text);
-        self.has_ended
+        self.tap.read_message(text)
     }
 
     /// Tells the ledger what has flowed; `is_burst` where more is there to be read at once.

@@ -19,7 +19,7 @@ use rusqlite::{Connection, Error, ErrorCode, Row};
 use super::Reader;
 use super::sums::{Lists, Sums};
 use crate::store::StoreError;
-use crate::store::convert::{parse, to_count, to_run};
+use crate::store::convert::{count, parse, to_count, to_run};
 
 /// How many entries are read in one step: some ten milliseconds.
 const STEP_ENTRIES: u32 = 4_000;
@@ -122,7 +122,7 @@ impl Found {
         last: &mut u64,
         sums: &mut Sums,
     ) -> Result<u32, StoreError> {
-        let after = i64::try_from(*last).unwrap_or(i64::MAX);
+        let after = count(*last);
         let mut entries = connection.prepare_cached(STEP).map_err(WRAP)?;
         let mut lists = connection.prepare_cached(Lists::QUERY).map_err(WRAP)?;
         let mut rows = entries
@@ -327,7 +327,7 @@ fn amendment(
     seq: u64,
 ) -> rusqlite::Result<Option<&'static str>> {
     let mut statement = connection.prepare_cached(SAID)?;
-    let mut rows = statement.query((call, i64::try_from(seq).unwrap_or(i64::MAX)))?;
+    let mut rows = statement.query((call, count(seq)))?;
     let mut charges = 0_u32;
     let mut sums = [0_i64; 6];
     while let Some(row) = rows.next()? {
