@@ -409,6 +409,10 @@ pub enum Verdict {
         /// By whom.
         by: ClosedBy,
     },
+    /// Its bottle is told to stop.
+    Stopping,
+    /// Its bottle has ended.
+    Ended,
 }
 
 /// A budget on the way of a call.

@@ -93,6 +93,8 @@ fn explaining() {
             providers: vec![
                 explained(spent, Vec::new()),
                 explained(by_operator, Vec::new()),
+                explained(Verdict::Stopping, Vec::new()),
+                explained(Verdict::Ended, Vec::new()),
                 any,
             ],
         },

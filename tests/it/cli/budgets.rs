@@ -80,6 +80,8 @@ async fn a_bottles_budgets_are_explained() -> Result<()> {
     session.ctl("budget explain api --provider codex")?;
     session.run("bb-ctl cutoff api")?;
     session.ctl("budget explain api --provider codex")?;
+    session.run("bb-ctl stop api --yes")?;
+    session.ctl("budget explain api --provider codex")?;
     session.ctl("budget explain api --provider unknown")?;
     session.ctl("budget explain nobody")?;
     assert_snapshot!(session.said(), @r#"
@@ -110,6 +112,10 @@ async fn a_bottles_budgets_are_explained() -> Result<()> {
     1  host/all/total  binds     200/20M  19.9M        0     0%  settings line 15
     $ bb-ctl budget explain api --provider codex
     codex: cut off by the operator: bb-ctl restore api
+       BUDGET          ROLE   USED/LIMIT   LEFT  PENDING  CACHE  FROM
+    1  host/all/total  binds     200/20M  19.9M        0     0%  settings line 15
+    $ bb-ctl budget explain api --provider codex
+    codex: no call passes: api has ended
        BUDGET          ROLE   USED/LIMIT   LEFT  PENDING  CACHE  FROM
     1  host/all/total  binds     200/20M  19.9M        0     0%  settings line 15
     $ bb-ctl budget explain api --provider unknown

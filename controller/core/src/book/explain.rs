@@ -98,6 +98,12 @@ impl Book {
         budgets: &[ExplainedBudget],
     ) -> Verdict {
         let bottle = self.bottles.get(name);
+        if bottle.is_none_or(|bottle| !bottle.is_running()) {
+            return Verdict::Ended;
+        }
+        if bottle.is_some_and(|bottle| bottle.stop_ordered_at.is_some()) {
+            return Verdict::Stopping;
+        }
         let closing = bottle.and_then(|bottle| {
             if let Some(provider) = provider {
                 return bottle.closing(provider).cloned();

@@ -84,6 +84,8 @@ fn verdict(verdict: &Verdict, bottle: &BottleName) -> String {
         Verdict::Closed {
             by: ClosedBy::Operator,
         } => format!("cut off by the operator: bb-ctl restore {bottle}"),
+        Verdict::Stopping => format!("no call passes: {bottle} is told to stop"),
+        Verdict::Ended => format!("no call passes: {bottle} has ended"),
         Verdict::Closed {
             by: ClosedBy::Budget(budget),
         } => format!("cut off, {budget} is spent: bb-ctl budget raise {budget} +TOKENS"),
