@@ -84,7 +84,7 @@ pub struct Settings {
     pub in_flight: InFlight,
     /// Warning levels in percent, ascending, of a budget that says nothing itself.
     pub warn: Vec<u8>,
-    /// The time zone that clients show times in, as it was written; only its form is checked.
+    /// The time zone in which days begin and clients show times, as it was written: one there is.
     pub time_zone: Option<String>,
     /// The command that is run at events.
     pub on_event: Option<HookSetting>,
@@ -105,6 +105,8 @@ pub struct BudgetSetting {
     pub key: BudgetKey,
     /// How many tokens; never zero.
     pub limit: Tokens,
+    /// The most that one call may be expected to cost; never of a soft one.
+    pub per_call: Option<Tokens>,
     /// Whether it blocks.
     pub cap: Cap,
     /// Whether it binds although a nearer scope governs; never of a soft one.

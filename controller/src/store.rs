@@ -10,19 +10,23 @@ use std::path::Path;
 use std::time::Duration;
 
 use bb_core::book::{Account, Balance, Entry, Saved};
-use bb_proto::ids::{ProviderKey, RunId};
+use bb_proto::ids::{BottleName, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 mod balances;
 mod bottles;
 mod budgets;
+mod charged;
 mod convert;
 mod entries;
 mod events;
 mod migrate;
 mod paths;
 pub mod reader;
+mod windows;
 
+use charged::Changes;
 use paths::Paths;
 
 pub use migrate::SCHEMA_VERSION;
@@ -151,6 +155,10 @@ impl Store {
             commands: budgets::load(connection)?,
             raises: budgets::load_raises(connection)?,
             balances: balances::load(connection)?,
+            charged: charged::load(connection)?,
+            blocks: windows::load_blocks(connection)?,
+            resets: windows::load_resets(connection)?,
+            left_at: entries::latest(connection)?.max(windows::seen(connection)?),
             open: entries::load_open(connection)?,
             past: entries::load_past(connection)?,
             next_event: events::next(connection)?,
@@ -179,6 +187,7 @@ impl Store {
             return entries::open(&self.connection, reservation);
         }
         let transaction = self.connection.transaction()?;
+        let mut charged = Changes::default();
         for (seq, entry) in &group.entries {
             match entry {
                 Entry::Reserved(reservation) => entries::open(&transaction, reservation)?,
@@ -189,7 +198,9 @@ impl Store {
                     settlement,
                     overrun,
                 } => {
-                    entries::settle(&transaction, *seq, facts, *at, settlement, *overrun)?;
+                    if entries::settle(&transaction, *seq, facts, *at, settlement, *overrun)? {
+                        charged.add(facts, settlement.balance(), Balance::default());
+                    }
                     self.paths.keep(&transaction, *seq, facts)?;
                 }
                 Entry::Amended {
@@ -197,8 +208,12 @@ impl Store {
                     at,
                     before,
                     after,
+                    by,
                 } => {
-                    entries::amend(&transaction, *seq, facts, *at, before, after)?;
+                    let by = by.as_ref();
+                    if entries::amend(&transaction, *seq, facts, *at, before, after, by)? {
+                        charged.add(facts, after.balance(), before.balance());
+                    }
                     self.paths.keep(&transaction, *seq, facts)?;
                 }
                 Entry::Voided { facts, at, status } => {
@@ -207,20 +222,25 @@ impl Store {
                 Entry::Bottle(bottle) => {
                     let before = bottles::run_of(&transaction, &bottle.name)?;
                     if let Some(over) = before.filter(|before| *before != bottle.run) {
-                        forget_run(&transaction, over)?;
+                        forget_run(&transaction, &bottle.name, over)?;
                     }
                     bottles::put(&transaction, bottle)?;
                 }
                 Entry::BottleRemoved { name, run } => {
                     bottles::remove(&transaction, name)?;
-                    forget_run(&transaction, *run)?;
+                    forget_run(&transaction, name, *run)?;
                 }
                 Entry::BudgetSet(declared) => budgets::set(&transaction, declared)?,
                 Entry::BudgetUnset(key) => budgets::unset(&transaction, key)?,
                 Entry::Raised(key, raise) => budgets::raise(&transaction, *seq, key, raise)?,
+                Entry::RaiseEnded(key, raise) => budgets::end_raise(&transaction, key, raise)?,
+                Entry::Reset(key, reset) => windows::put_reset(&transaction, key, reset)?,
+                Entry::BlockBegan(key, from) => windows::put_block(&transaction, key, *from)?,
+                Entry::Seen(at) => windows::put_seen(&transaction, *at)?,
                 Entry::Happened(event) => events::put(&transaction, event)?,
             }
         }
+        charged.write(&transaction)?;
         for (account, provider, balance) in &group.balances {
             balances::put(&transaction, account, provider, *balance)?;
         }
@@ -259,6 +279,12 @@ impl Store {
         }
         self.checkpoint()
             .map_err(|error| StoreError::new(doing, &error))
+    }
+
+    /// Folds what was charged when, where it is too old to be told apart so finely.
+    pub fn fold(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let doing = "folding what was charged when";
+        charged::fold(&mut self.connection, now).map_err(|error| StoreError::new(doing, &error))
     }
 
     fn checkpoint(&self) -> rusqlite::Result<bool> {
@@ -300,8 +326,9 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Forgets what was kept of a run that no budget can count on any more; its entries stay.
-fn forget_run(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
+fn forget_run(connection: &Connection, name: &BottleName, run: RunId) -> rusqlite::Result<()> {
     budgets::forget_launch(connection, run)?;
+    windows::forget_run(connection, name, run)?;
     balances::forget_run(connection, run)
 }
 

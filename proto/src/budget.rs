@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentName, BottleName, NameError, ProviderKey, RunId};
 
+mod window;
+
+pub use window::{Minutes, SPAN_MAX, TimeOfDay, Weekday, Window};
+
 /// Whose tokens a budget limits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -29,16 +33,6 @@ pub enum ProviderSelector {
     All,
     /// One provider.
     One(ProviderKey),
-}
-
-/// The span of time over which a budget counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Window {
-    /// Never resets; belongs to the name and goes on at the next launch.
-    Total,
-    /// This run of a bottle; starts anew with each launch.
-    Run,
 }
 
 /// What makes a budget one and the same: its scope, provider and window.
@@ -93,11 +87,22 @@ pub enum KeyError {
     #[error("{0:?} is no scope; a scope is host, bottle:NAME, agent:NAME or launch:RUN")]
     Scope(String),
     /// Not one of the windows.
-    #[error("{0:?} is no window; a window is total or run")]
+    #[error(
+        "{0:?} is no window; a window is total, run, hour, day, week, month, rolling 5h or block 5h"
+    )]
     Window(String),
-    /// A window that a later version will have.
-    #[error("the window {0:?} is not available in this version; it has total and run")]
-    WindowLater(String),
+    /// Not a time at which a day can turn.
+    #[error("{0:?} is no time of day for a window to turn at; write HH:MM at a quarter of an hour")]
+    TimeOfDay(String),
+    /// Not a day of the week.
+    #[error("{0:?} is no day of the week; write mon, tue, wed, thu, fri, sat or sun")]
+    Weekday(String),
+    /// Not a span that is counted.
+    #[error("{0:?} is no span of a window; write one from 1m to 31d, such as 90m, 5h or 7d")]
+    Span(String),
+    /// A window of any length without one.
+    #[error("the window {0:?} has no length; write it behind, such as {0} 5h")]
+    NoSpan(String),
     /// `run` with a scope that has no runs.
     #[error("the window run is for launches and bottles only, not for {0}")]
     RunScope(String),
@@ -169,36 +174,6 @@ impl FromStr for ProviderSelector {
     }
 }
 
-/// Window kinds that are known words but that this version lacks.
-const WINDOWS_LATER: [&str; 6] = ["hour", "day", "week", "month", "rolling", "block"];
-
-impl fmt::Display for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Total => "total",
-            Self::Run => "run",
-        })
-    }
-}
-
-impl FromStr for Window {
-    type Err = KeyError;
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        match text {
-            "total" => Ok(Self::Total),
-            "run" => Ok(Self::Run),
-            _ => {
-                let kind = text.split(' ').next().unwrap_or(text);
-                if WINDOWS_LATER.contains(&kind) {
-                    Err(KeyError::WindowLater(text.to_owned()))
-                } else {
-                    Err(KeyError::Window(text.to_owned()))
-                }
-            }
-        }
-    }
-}
-
 impl BudgetKey {
     /// Makes a key.
     ///
@@ -266,6 +241,8 @@ mod tests {
             "agent:reviewer/codex/total",
             "bottle:translate-日本語/gemini/run",
             "launch:018f4b2e-6f00-7000-8000-000000000000/all/run",
+            "host/all/week sun 09:00",
+            "bottle:web/claude/rolling 5h",
         ] {
             assert_eq!(
                 text.parse::<BudgetKey>().map(|k| k.to_string()),
@@ -278,11 +255,6 @@ mod tests {
     fn a_window_that_cannot_be_is_refused_by_its_reason() {
         let error = |s: &str| s.parse::<BudgetKey>().expect_err(s);
         assert!(matches!(error("host/claude/run"), KeyError::RunScope(_)));
-        assert!(matches!(error("host/claude/day"), KeyError::WindowLater(_)));
-        assert!(matches!(
-            error("host/claude/rolling 5h"),
-            KeyError::WindowLater(_)
-        ));
         assert!(matches!(
             error("host/claude/fortnight"),
             KeyError::Window(_)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::BudgetKey;
 use crate::ids::{BottleName, ProviderKey, RunId};
 use crate::time::Timestamp;
+use crate::view::Explained;
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum EventKind {
     Removed,
     /// A budget reached a warning level.
     Warned,
+    /// A budget is used faster than its window's time goes.
+    Paced,
     /// A hard budget was exhausted.
     Exhausted,
     /// A bottle's way to a provider, or all of it, was closed.
@@ -31,7 +34,7 @@ pub enum EventKind {
     Restored,
     /// A bottle was told to stop.
     StopOrdered,
-    /// A budget was set, unset or raised.
+    /// A budget was set, unset, raised or reset, or a raise of it ended.
     BudgetChanged,
     /// Calls were refused.
     Refused,
@@ -43,6 +46,10 @@ pub enum EventKind {
     Ledger,
     /// Calls that were open when the controller ended were charged.
     Recovered,
+    /// A charge was corrected by the operator.
+    Corrected,
+    /// The host's clock jumped.
+    Clock,
 }
 
 /// Who caused it.
@@ -88,6 +95,9 @@ pub struct Event {
     /// Why, as that peer gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Of calls that were refused: every budget on their way, as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Box<Explained>>,
 }
 
 /// What the command of `on_event` in the settings is given on standard input: one line of JSON, the

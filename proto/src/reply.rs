@@ -15,8 +15,8 @@ use crate::view::{Bottle, BottleState, Budget, Explained, Ledger};
 mod ledger;
 
 pub use ledger::{
-    BalanceDifference, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp, LedgerEntries,
-    LedgerEntry, LedgerVerified,
+    BalanceDifference, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
+    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified,
 };
 
 /// Answer of `hello`.

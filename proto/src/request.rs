@@ -19,8 +19,10 @@ use crate::units::Tokens;
 mod budget;
 mod ledger;
 
-pub use budget::{BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset};
-pub use ledger::{LedgerBackup, LedgerExport, LedgerTail, LedgerVerify};
+pub use budget::{
+    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet, BudgetUnset,
+};
+pub use ledger::{LedgerBackup, LedgerCorrect, LedgerExport, LedgerTail, LedgerVerify};
 
 /// A method's parameters, which name the method and its reply.
 pub trait Method: Serialize + DeserializeOwned {
@@ -109,6 +111,8 @@ methods! {
     BudgetUnset(BudgetUnset) -> reply::BudgetChanged = "budget.unset";
     /// Raises a budget's limit.
     BudgetRaise(BudgetRaise) -> reply::BudgetChanged = "budget.raise";
+    /// Begins a budget's count anew, at nothing.
+    BudgetReset(BudgetReset) -> reply::BudgetChanged = "budget.reset";
     /// Tokens used, grouped.
     UsageQuery(UsageQuery) -> reply::Usages = "usage.query";
     /// The newest entries of the ledger, and those that come after.
@@ -117,6 +121,8 @@ methods! {
     LedgerExport(LedgerExport) -> reply::LedgerEntries = "ledger.export";
     /// Whether the balances are the sums of the entries.
     LedgerVerify(LedgerVerify) -> reply::LedgerVerified = "ledger.verify";
+    /// Corrects what a call was charged.
+    LedgerCorrect(LedgerCorrect) -> reply::LedgerCorrected = "ledger.correct";
     /// Copies the ledger while it works.
     LedgerBackup(LedgerBackup) -> reply::LedgerBackedUp = "ledger.backup";
     /// What was decided and done, by whom and why.

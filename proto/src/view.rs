@@ -298,6 +298,9 @@ pub struct Raise {
     /// Why, where it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// When it ends; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A budget.
@@ -329,6 +332,9 @@ pub struct Budget {
     /// Whole percent of `used` that went to cache reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read_percent: Option<u64>,
+    /// The most that one call may be expected to cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_call: Option<Tokens>,
     /// Whether it binds from above.
     #[serde(default)]
     pub ceiling: bool,

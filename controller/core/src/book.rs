@@ -11,6 +11,7 @@ use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::reply::EstimateErrors;
 use bb_proto::time::{Millis, Timestamp};
+use jiff::tz::TimeZone;
 
 use crate::bottle::{Bottles, Manifest};
 use crate::budget::{Budget, Budgets, Declared, WARN_DEFAULT};
@@ -22,9 +23,12 @@ mod admission;
 mod bottles;
 mod budgets;
 mod check;
+mod clock;
 mod closings;
+mod correct;
 pub mod entry;
 mod explain;
+pub mod history;
 mod judge;
 mod open;
 mod queue;
@@ -36,23 +40,26 @@ mod restore;
 mod revisions;
 mod settled;
 mod view;
+mod windows;
 
-pub use account::{Account, Accounts, Balance};
+pub use account::{Account, Accounts, Balance, Charged};
 pub use admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use bottles::{Acted, Order};
-pub use budgets::BudgetActed;
+pub use budgets::{BudgetActed, Lasts};
 pub use check::Check;
-pub use entry::{CallFacts, Entry, Reservation, Settlement};
+pub use entry::{CallFacts, Corrected, Entry, Reservation, Settlement};
 pub use register::Registration;
 pub use resolve::{OtherModel, Outcome, Resolved};
 pub use restore::{OpenCall, PastCall, Saved};
 pub use revisions::Changes;
+pub use windows::{CLOCK_BACK_MAX, Reset};
 
 use judge::Exhausted;
 use open::OpenCalls;
 use queue::WaitQueue;
 use refusals::Refused;
 use revisions::Revisions;
+use windows::Windows;
 
 /// What the settings say to the book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +78,8 @@ pub struct Rules {
     pub warn: Vec<u8>,
     /// Whether exhaustion lets the calls in flight finish.
     pub in_flight_finish: bool,
+    /// By which windows of the calendar turn.
+    pub zone: TimeZone,
 }
 
 impl Default for Rules {
@@ -83,6 +92,7 @@ impl Default for Rules {
             wait: Millis(30_000),
             warn: WARN_DEFAULT.to_vec(),
             in_flight_finish: false,
+            zone: TimeZone::UTC,
         }
     }
 }
@@ -139,8 +149,11 @@ pub struct Book {
     open: OpenCalls,
     queue: WaitQueue,
     estimator: Estimator,
+    windows: Windows,
     exhausted: BTreeMap<BudgetKey, Exhausted>,
     warned: BTreeMap<BudgetKey, BTreeSet<u8>>,
+    /// Budgets of which it was told in this window that they are spent before it turns.
+    paced: BTreeSet<BudgetKey>,
     refused: Refused,
     last_call: HashMap<BottleName, (ProviderKey, String)>,
     settled: settled::SettledCalls,
@@ -204,11 +217,11 @@ impl Book {
         match (&key.scope, key.window) {
             (Scope::Launch(run), _) => Some(Account::Launch(*run)),
             (Scope::Agent(name), _) => Some(Account::Agent(name.clone())),
-            (Scope::Bottle(name), Window::Total) => Some(Account::Bottle(name.clone())),
             (Scope::Bottle(name), Window::Run) => self
                 .bottles
                 .get(name)
                 .map(|bottle| Account::BottleRun(bottle.run)),
+            (Scope::Bottle(name), _) => Some(Account::Bottle(name.clone())),
             (Scope::Host, _) => Some(Account::Host),
         }
     }
@@ -224,12 +237,6 @@ impl Book {
             Account::Launch(run) | Account::BottleRun(run) => self.bottles.has_run(*run),
             Account::Agent(_) | Account::Bottle(_) | Account::Host => true,
         }
-    }
-
-    fn sum_of(&self, key: &BudgetKey) -> account::Sum {
-        self.account_of(key)
-            .map(|account| self.accounts.sum(&account, &key.provider))
-            .unwrap_or_default()
     }
 
     fn gate_of(&self, budget: &Budget) -> Gate {
@@ -264,6 +271,7 @@ impl Book {
             text,
             uid: None,
             why: None,
+            explained: None,
         }
     }
 

@@ -34,9 +34,9 @@ pub struct Closing {
     pub since: Timestamp,
     /// Why, where the operator said.
     pub why: Option<String>,
-    /// Where a call alone did not fit into a budget, the limit it had: it opens by itself only above
+    /// Where a call alone did not fit into a budget, what it had left: it opens by itself only above
     /// it. Else it opens once the budget has room.
-    pub limit: Option<Tokens>,
+    pub room: Option<Tokens>,
 }
 
 /// A bottle and its current or last run.

@@ -8,8 +8,10 @@ use bb_proto::units::Tokens;
 use bb_proto::view::{Raise, Source};
 
 pub mod path;
+pub mod span;
 
 pub use path::Path;
+pub use span::Span;
 
 /// The warning levels of a budget that names none, in percent.
 pub const WARN_DEFAULT: [u8; 3] = [50, 80, 95];
@@ -21,6 +23,8 @@ pub struct Declared {
     pub key: BudgetKey,
     /// How many tokens.
     pub limit: Tokens,
+    /// The most that one call may be expected to cost.
+    pub per_call: Option<Tokens>,
     /// Whether it blocks.
     pub cap: Cap,
     /// Whether it binds from above, whatever governs.
@@ -41,6 +45,7 @@ impl Declared {
         Self {
             key,
             limit,
+            per_call: None,
             cap: Cap::Hard,
             ceiling: false,
             warn: WARN_DEFAULT.to_vec(),
@@ -172,6 +177,23 @@ impl Budgets {
     /// Raises a budget.
     pub fn raise(&mut self, key: &BudgetKey, raise: Raise) {
         self.raises.entry(key.clone()).or_default().push(raise);
+        self.refresh(key);
+    }
+
+    /// Returns every raise that counts, those too of budgets that are not in force.
+    pub fn raises(&self) -> impl Iterator<Item = (&BudgetKey, &Raise)> {
+        let all = self.raises.iter();
+        all.flat_map(|(key, raises)| raises.iter().map(move |raise| (key, raise)))
+    }
+
+    /// Takes back a raise that is over.
+    pub fn end_raise(&mut self, key: &BudgetKey, over: &Raise) {
+        if let Some(raises) = self.raises.get_mut(key) {
+            raises.retain(|raise| raise != over);
+            if raises.is_empty() {
+                self.raises.remove(key);
+            }
+        }
         self.refresh(key);
     }
 

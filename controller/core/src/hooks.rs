@@ -14,6 +14,7 @@ use bb_proto::time::Millis;
 /// The kinds of events that run the command, each with the word it is written as.
 pub const KINDS: &[(&str, EventKind)] = &[
     ("warned", EventKind::Warned),
+    ("paced", EventKind::Paced),
     ("exhausted", EventKind::Exhausted),
     ("cutoff", EventKind::Cutoff),
     ("restored", EventKind::Restored),

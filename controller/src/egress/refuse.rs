@@ -63,6 +63,7 @@ fn reason_of(refusal: &Refusal, bottle: &BottleName) -> Reason {
     match refusal.reason {
         RefusalReason::Operator => Reason::Operator,
         RefusalReason::Ended => Reason::Token,
+        RefusalReason::PerCall => Reason::TooLarge,
         RefusalReason::Background => Reason::Background,
         RefusalReason::NoRoom => Reason::NoRoom,
         RefusalReason::Budget => match refusal.budget.as_ref().map(|budget| &budget.scope) {

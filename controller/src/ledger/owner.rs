@@ -8,7 +8,7 @@ use std::time::Duration;
 use bb_core::book::{Admission, Admitted, Book, CutReason, Effect, Entry, Resolved};
 use bb_proto::event::EventKind;
 use bb_proto::ids::CallId;
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 use tokio::sync::oneshot;
 
 use super::identities::Identity;
@@ -21,6 +21,8 @@ use crate::store::{Group, Store, StoreError};
 const TIDY_AFTER: u32 = 512;
 /// What has flowed of open calls is read at least so often.
 const TICK: Duration = Duration::from_millis(250);
+/// How often what was charged when is folded, in milliseconds.
+const FOLD_EVERY: Millis = Millis(3_600_000);
 /// How often a closed ledger is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,8 @@ pub(super) struct Owner {
     closed: bool,
     /// Entries written since the write-ahead log was looked at.
     untidy: u32,
+    /// When what was charged when was folded last.
+    folded_at: Timestamp,
 }
 
 impl std::fmt::Debug for Owner {
@@ -80,6 +84,7 @@ impl Owner {
             unwritten: Group::default(),
             closed: false,
             untidy: 0,
+            folded_at: Timestamp(0),
         }
     }
 
@@ -124,6 +129,9 @@ impl Owner {
     /// Decides on letters, writes what was decided, then answers.
     pub(super) fn work(&mut self, letters: Vec<Letter>, outside: &Outside) {
         let now = self.clock.now();
+        if let Some(by) = self.clock.take_jump() {
+            self.book.clock_jumped(by, now);
+        }
         let mut replies = Vec::with_capacity(letters.len());
         for letter in letters {
             self.decide(letter, now, &mut replies);
@@ -150,12 +158,20 @@ impl Owner {
 
     /// Folds the write-ahead log back where it grew long; nobody waits for it.
     pub(super) fn tidy(&mut self, outside: &Outside) {
-        if self.closed || self.untidy < TIDY_AFTER {
+        if self.closed {
             return;
         }
-        self.untidy = 0;
-        if let Err(error) = self.store.checkpoint_if_long() {
-            let now = self.clock.now();
+        let now = self.clock.now();
+        let mut tidied = Ok(());
+        if self.untidy > 0 && now.since(self.folded_at) >= FOLD_EVERY {
+            self.folded_at = now;
+            tidied = self.store.fold(now);
+        }
+        if self.untidy >= TIDY_AFTER {
+            self.untidy = 0;
+            tidied = tidied.and_then(|()| self.store.checkpoint_if_long().map(drop));
+        }
+        if let Err(error) = tidied {
             self.close(&error, now, outside);
         }
     }

@@ -1,13 +1,17 @@
 //! Owns the reading of budgets: by provider, each a limit, a mapping of options, or several
 //! windows.
 
-use bb_proto::budget::{BudgetKey, Cap, Gate, KeyError, Policy, ProviderSelector, Scope, Window};
+use std::str::FromStr;
+
+use bb_proto::budget::{
+    BudgetKey, Cap, Gate, KeyError, Policy, ProviderSelector, Scope, TimeOfDay, Weekday, Window,
+};
 use bb_proto::ids::ProviderKey;
 use bb_proto::units::Tokens;
 
 use super::BudgetSetting;
-use super::block::{Block, filled_mapping, not_yet};
-use super::keys::{BUDGET, WINDOWS, is_window_later};
+use super::block::{Block, filled_mapping};
+use super::keys::BUDGET;
 use super::mistakes::{At, Mistakes, nearest, quote};
 use super::tree::{Entry, Kind};
 use super::value;
@@ -105,7 +109,8 @@ pub(super) fn provider(
 }
 
 fn is_window(word: &str) -> bool {
-    WINDOWS.contains(&word) || is_window_later(word)
+    let kind = word.split(' ').next().unwrap_or(word);
+    Window::KINDS.contains(&kind)
 }
 
 struct Reader<'a> {
@@ -163,7 +168,7 @@ impl Reader<'_> {
         let block = Block::of(options, &BUDGET, self.mistakes);
         let window = match block.get("window") {
             None => Some((Window::Total, entry.at)),
-            Some(window) => value::scalar(window, "total or run", self.mistakes)
+            Some(window) => value::scalar(window, "a window such as day", self.mistakes)
                 .and_then(|scalar| read_window(&scalar.text, window.value.at, self.mistakes)),
         };
         let limit = self.limit(entry, &block);
@@ -220,12 +225,26 @@ impl Reader<'_> {
         limit: Option<Tokens>,
         block: &Block<'_>,
     ) {
+        let window = window.and_then(|(window, at)| Some((self.turning(window, block)?, at)));
         let key = window.and_then(|(window, at)| self.key(provider, window, at));
         let options = Options::read(block, self.mistakes);
+        if let (Some(most), Some(limit), Some(entry)) =
+            (options.per_call, limit, block.get("per_call"))
+            && most >= limit
+        {
+            let text = format!(
+                "{} does nothing, being the limit or more",
+                quote("per_call")
+            );
+            let hint = "write less than the limit, or take this line away";
+            self.mistakes.add(entry.at, text, hint);
+        }
         if let (Some(key), Some(limit)) = (key, limit) {
+            self.refuse_twice(&key, entry);
             self.budgets.push(BudgetSetting {
                 key,
                 limit,
+                per_call: options.per_call,
                 cap: options.cap.unwrap_or_default(),
                 ceiling: options.ceiling.unwrap_or_default(),
                 warn: options.warn.unwrap_or_else(|| self.context.warn.to_vec()),
@@ -233,6 +252,62 @@ impl Reader<'_> {
                 gate: options.gate,
                 line: entry.at.line,
             });
+        }
+    }
+
+    /// Returns the window as its options say when it turns.
+    fn turning(&mut self, window: Window, block: &Block<'_>) -> Option<Window> {
+        let begun = match block.get("week_starts") {
+            None => Some(window),
+            Some(entry) => self
+                .said(entry, "a day such as mon")
+                .and_then(|day: Weekday| self.applied(window.beginning_on(day), entry, "a week")),
+        };
+        let turned = match block.get("resets_at") {
+            None => begun,
+            Some(entry) => {
+                self.said(entry, "a time of day such as 09:00")
+                    .and_then(|turn: TimeOfDay| {
+                        let turned = begun.unwrap_or(window).turning_at(turn);
+                        self.applied(turned, entry, "a day, a week or a month")
+                    })
+            }
+        };
+        begun.and(turned)
+    }
+
+    fn said<T: FromStr<Err = KeyError>>(&mut self, entry: &Entry, what: &str) -> Option<T> {
+        let scalar = value::scalar(entry, what, self.mistakes)?;
+        let read = scalar.text.parse();
+        read.map_err(|error| add_error(&error, entry.value.at, self.mistakes))
+            .ok()
+    }
+
+    fn applied(&mut self, window: Option<Window>, entry: &Entry, whose: &str) -> Option<Window> {
+        if window.is_none() {
+            self.mistakes.add(
+                entry.at,
+                format!(
+                    "{} is an option of {whose}, not of this window",
+                    quote(&entry.key)
+                ),
+                "take this line away, or choose such a window",
+            );
+        }
+        window
+    }
+
+    /// Refuses a budget that is there under another spelling of its window.
+    fn refuse_twice(&mut self, key: &BudgetKey, entry: &Entry) {
+        if let Some(before) = self.budgets.iter().find(|before| before.key == *key) {
+            self.mistakes.add(
+                entry.at,
+                format!("this is the same budget as in line {}", before.line),
+                format!(
+                    "keep one of them; the window is {}",
+                    quote(&key.window.to_string())
+                ),
+            );
         }
     }
 
@@ -248,6 +323,7 @@ impl Reader<'_> {
 
 /// What a budget says besides its limit and its window.
 struct Options {
+    per_call: Option<Tokens>,
     cap: Option<Cap>,
     ceiling: Option<bool>,
     warn: Option<Vec<u8>>,
@@ -257,9 +333,10 @@ struct Options {
 
 impl Options {
     fn read(block: &Block<'_>, mistakes: &mut Mistakes) -> Self {
-        let [cap, ceiling, warn, shutdown, gate] =
-            ["cap", "ceiling", "warn", "shutdown", "gate"].map(|name| block.get(name));
+        let [per_call, cap, ceiling, warn, shutdown, gate] =
+            ["per_call", "cap", "ceiling", "warn", "shutdown", "gate"].map(|name| block.get(name));
         let options = Self {
+            per_call: per_call.and_then(|entry| value::limit(entry, mistakes)),
             cap: cap.and_then(|entry| value::choice(entry, CAPS, mistakes)),
             ceiling: ceiling.and_then(|entry| value::boolean(entry, mistakes)),
             warn: warn.and_then(|entry| value::warn(entry, mistakes)),
@@ -268,7 +345,7 @@ impl Options {
         };
         if options.cap == Some(Cap::Soft) {
             let ceiling = ceiling.filter(|_| options.ceiling == Some(true));
-            for entry in [ceiling, shutdown, gate].into_iter().flatten() {
+            for entry in [per_call, ceiling, shutdown, gate].into_iter().flatten() {
                 mistakes.add(
                     entry.at,
                     format!(
@@ -286,28 +363,35 @@ impl Options {
 /// Returns whether a key is a window, or was meant to be one and not an option.
 fn like_window(entry: &Entry) -> bool {
     is_window(&entry.key)
-        || nearest(&entry.key, BUDGET.names()).is_none()
-            && nearest(&entry.key, WINDOWS.iter().copied()).is_some()
+        || nearest(&entry.key, BUDGET.names()).is_none() && nearest_window(&entry.key).is_some()
+}
+
+fn nearest_window(word: &str) -> Option<&'static str> {
+    let kind = word.split(' ').next().unwrap_or(word);
+    nearest(kind, Window::KINDS.iter().copied())
 }
 
 fn read_window(word: &str, at: At, mistakes: &mut Mistakes) -> Option<(Window, At)> {
     match word.parse() {
         Ok(window) => return Some((window, at)),
-        Err(KeyError::WindowLater(_)) => {
-            not_yet(
-                at,
-                word,
-                "this version has the windows total and run",
-                mistakes,
-            );
-        }
-        Err(_) => {
-            let hint = match nearest(word, WINDOWS.iter().copied()) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => "a window is total or run".to_owned(),
+        Err(KeyError::Window(_)) => {
+            let hint = match nearest_window(word) {
+                Some(meant) => format!("did you mean {meant}? A window is {WINDOWS}"),
+                None => format!("a window is {WINDOWS}"),
             };
             mistakes.add(at, format!("{} is no window", quote(word)), hint);
         }
+        Err(error) => add_error(&error, at, mistakes),
     }
     None
+}
+
+/// The windows as they are written.
+const WINDOWS: &str = "total, run, hour, day, week, month, rolling 5h or block 5h";
+
+/// Adds what is wrong with a part of a budget's name, and behind it what to write.
+fn add_error(error: &KeyError, at: At, mistakes: &mut Mistakes) {
+    let told = error.to_string();
+    let (text, hint) = told.split_once("; ").unwrap_or((&told, ""));
+    mistakes.add(at, text, hint);
 }

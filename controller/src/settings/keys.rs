@@ -86,7 +86,7 @@ pub(super) const TOP: Section = Section {
             "timezone",
             "name, such as `Europe/Berlin`",
             "the host's",
-            "The time zone that the clients show times in. Only the form of the name is checked.",
+            "The time zone in which days, weeks and months begin and the clients show times.",
         ),
         key(
             "on_event",
@@ -133,9 +133,27 @@ pub(super) const BUDGET: Section = Section {
         ),
         key(
             "window",
-            "`total` or `run`",
+            "`total`, `run`, `hour`, `day`, `week`, `month`, `rolling 5h`, `block 5h`",
             "`total`",
-            "Over which time: `total` for good; `run` starts anew with each launch, and is for bottles only.",
+            "Over which time: `total` for good; `run` starts anew with each launch, and is for bottles only; `hour`, `day`, `week` and `month` begin anew by the clock; `rolling` is the time up to now; `block` begins with the first call and lasts so long.",
+        ),
+        key(
+            "resets_at",
+            "time of day, such as `09:00`",
+            "`00:00`",
+            "At which time a day, a week or a month begins: a quarter of an hour, in the file's `timezone`.",
+        ),
+        key(
+            "week_starts",
+            "`mon` to `sun`",
+            "`mon`",
+            "On which day a week begins.",
+        ),
+        key(
+            "per_call",
+            "tokens",
+            "none",
+            "The most that one call may be expected to cost; one above it is refused before it is sent.",
         ),
         key(
             "cap",
@@ -355,7 +373,7 @@ pub(super) const ON_EVENT: Section = Section {
         ),
         key(
             "events",
-            "list of `warned`, `exhausted`, `cutoff`, `restored`, `ledger`, `recovered`",
+            "list of `warned`, `paced`, `exhausted`, `cutoff`, `restored`, `ledger`, `recovered`",
             "all of them",
             "The kinds of events at which it is run.",
         ),
@@ -367,16 +385,8 @@ pub(super) const SECTIONS: &[&Section] = &[
     &TOP, &BUDGET, &BOTTLE, &AGENT, &PROVIDER, &WEIGHTS, &EGRESS, &ON_EVENT,
 ];
 
-/// The windows that there are.
-pub(super) const WINDOWS: &[&str] = &["total", "run"];
-/// The first words of windows that a later version has.
-pub(super) const WINDOWS_LATER: &[&str] = &["hour", "day", "week", "month", "rolling", "block"];
-
 /// Keys that a later version has, whatever they stand under, and what each is for.
 pub(super) const KEYS_LATER: &[(&str, &str)] = &[
-    ("resets_at", "the hour at which a window turns"),
-    ("week_starts", "the day on which a week begins"),
-    ("per_call", "a limit of one call"),
     ("floor", "the least output that the gate `exact` leaves"),
     ("count_tokens", "asking the provider what a request costs"),
     (
@@ -464,11 +474,4 @@ pub(super) fn later(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(later, _)| *later == name)
         .map(|(_, what)| *what)
-}
-
-/// Returns whether a word names a window of a later version.
-pub(super) fn is_window_later(word: &str) -> bool {
-    word.split(' ')
-        .next()
-        .is_some_and(|first| WINDOWS_LATER.contains(&first))
 }

@@ -16,6 +16,7 @@ use bb_proto::ids::ProviderKey;
 use bb_proto::reply::{self, Mistake, SettingsChecked};
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::view::Source;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::limits::Limits;
@@ -249,6 +250,7 @@ pub fn rules(settings: &Settings) -> Rules {
     let budgets = settings.budgets.iter().map(|budget| Declared {
         key: budget.key.clone(),
         limit: budget.limit,
+        per_call: budget.per_call,
         cap: budget.cap,
         ceiling: budget.ceiling,
         warn: budget.warn.clone(),
@@ -281,6 +283,7 @@ pub fn rules(settings: &Settings) -> Rules {
         gate: settings.gate,
         wait: Millis(u64::try_from(settings.wait.as_millis()).unwrap_or(u64::MAX)),
         in_flight_finish: settings.in_flight == InFlight::Finish,
+        zone: zone(settings),
     }
 }
 
@@ -349,6 +352,15 @@ fn key_of(setting: &ProviderSetting) -> Key {
             Key::Missing(error.to_string())
         }
     }
+}
+
+/// Returns the time zone in which days begin: the settings', else the host's.
+fn zone(settings: &Settings) -> TimeZone {
+    let name = settings.time_zone.clone().unwrap_or_else(host_time_zone);
+    TimeZone::get(&name).unwrap_or_else(|error| {
+        tracing::warn!(%name, %error, "the time zone is not known: days begin in UTC");
+        TimeZone::UTC
+    })
 }
 
 /// Returns the name of the host's time zone, as its link to the zone file says.

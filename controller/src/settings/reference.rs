@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KEYS_LATER, SECTIONS, Section, VALUES_LATER, WINDOWS_LATER};
+use super::keys::{KEYS_LATER, SECTIONS, Section, VALUES_LATER};
 
 /// Returns the tables as Markdown, each with the name that the page puts it under.
 pub fn reference() -> Vec<(&'static str, String)> {
@@ -28,16 +28,6 @@ fn section_table(section: &Section) -> String {
 
 fn later_table() -> String {
     let mut table = String::from("| word | what it is for |\n| --- | --- |\n");
-    for window in WINDOWS_LATER {
-        let word = match *window {
-            "rolling" | "block" => format!("{window} 5h"),
-            _ => (*window).to_owned(),
-        };
-        row(
-            &mut table,
-            &[&format!("window `{word}`"), "a budget that begins anew"],
-        );
-    }
     for (key, value, what) in VALUES_LATER {
         row(&mut table, &[&format!("`{key}: {value}`"), what]);
     }

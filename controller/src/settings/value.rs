@@ -11,6 +11,7 @@ use super::keys;
 use super::mistakes::{At, Mistakes, nearest, quote};
 use super::quantity;
 use super::tree::{Entry, Kind, Node, Scalar};
+use jiff::tz::TimeZone;
 
 /// The most warning levels of a budget.
 const WARN_LEVELS_MAX: usize = 16;
@@ -231,8 +232,7 @@ pub(super) fn warn(entry: &Entry, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
     Some(levels)
 }
 
-/// Reads the name of a time zone, of which only the form is checked: whether the host knows it
-/// is a question for whoever computes with it.
+/// Reads the name of a time zone that there is.
 pub(super) fn time_zone(entry: &Entry, mistakes: &mut Mistakes) -> Option<String> {
     let text = &scalar(entry, "a time zone such as Europe/Berlin", mistakes)?.text;
     let part = |part: &str| {
@@ -245,7 +245,15 @@ pub(super) fn time_zone(entry: &Entry, mistakes: &mut Mistakes) -> Option<String
         && text.split('/').count() <= 3
         && text.split('/').all(part)
     {
-        return Some(text.clone());
+        if TimeZone::get(text).is_ok() {
+            return Some(text.clone());
+        }
+        mistakes.add(
+            entry.value.at,
+            format!("there is no time zone {}", quote(text)),
+            "write a name of the time zone database, such as Europe/Berlin or UTC",
+        );
+        return None;
     }
     mistakes.add(
         entry.value.at,

@@ -52,6 +52,7 @@ fn budget(budget: &BudgetSetting) -> Value {
     json!({
         "budget": budget.key.to_string(),
         "limit": budget.limit.0,
+        "per_call": budget.per_call.map(|tokens| tokens.0),
         "cap": cap_text(budget.cap),
         "ceiling": budget.ceiling,
         "warn": budget.warn,

@@ -28,10 +28,10 @@ const LOAD: &str = "
         lifecycle, launched_at, ended_at, exit_code, stop_ordered_at, refusals
     FROM bottles ORDER BY name";
 const CLOSE: &str = "
-    INSERT INTO closings (bottle, position, provider, budget, since, why, at_limit)
+    INSERT INTO closings (bottle, position, provider, budget, since, why, at_room)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const CLOSINGS: &str = "
-    SELECT provider, budget, since, why, at_limit FROM closings WHERE bottle = ?1
+    SELECT provider, budget, since, why, at_room FROM closings WHERE bottle = ?1
     ORDER BY position";
 
 fn lifecycle_word(lifecycle: Lifecycle) -> &'static str {
@@ -77,7 +77,7 @@ pub(super) fn put(connection: &Connection, bottle: &Bottle) -> rusqlite::Result<
             budget,
             closing.since.0,
             closing.why,
-            closing.limit.map(tokens),
+            closing.room.map(tokens),
         ])?;
     }
     Ok(())
@@ -162,7 +162,7 @@ fn closings(connection: &Connection, name: &BottleName) -> Result<Vec<Closing>, 
     while let Some(row) = rows.next().map_err(wrap)? {
         let provider: String = row.get(0).map_err(wrap)?;
         let budget: Option<String> = row.get(1).map_err(wrap)?;
-        let limit: Option<i64> = row.get(4).map_err(wrap)?;
+        let room: Option<i64> = row.get(4).map_err(wrap)?;
         closings.push(Closing {
             provider: parse(table, &provider)?,
             by: match budget {
@@ -171,7 +171,7 @@ fn closings(connection: &Connection, name: &BottleName) -> Result<Vec<Closing>, 
             },
             since: Timestamp(row.get(2).map_err(wrap)?),
             why: row.get(3).map_err(wrap)?,
-            limit: limit.map(to_tokens),
+            room: room.map(to_tokens),
         });
     }
     Ok(closings)

@@ -1,6 +1,6 @@
 //! Calls: those that are open, and those that were resolved.
 
-use bb_core::book::{CallFacts, OpenCall, PastCall, Reservation, Settlement};
+use bb_core::book::{CallFacts, Corrected, OpenCall, PastCall, Reservation, Settlement};
 use bb_core::estimate::{Estimate, InputSize};
 use bb_proto::ids::{AgentName, CallId};
 use bb_proto::reply::Ending;
@@ -25,10 +25,10 @@ const CLOSE: &str = "DELETE FROM open_calls WHERE call = ?1";
 const RESOLVE: &str = "
     INSERT OR IGNORE INTO entries (seq, kind, call, at, started_at, bottle, run, agent, provider,
         wire, model, input, cache_read, cache_write, output, reasoning, charge, overrun,
-        estimated, ending, status)
+        estimated, ending, status, uid, why)
     VALUES (:seq, :kind, :call, :at, :started_at, :bottle, :run, :agent, :provider,
         :wire, :model, :input, :cache_read, :cache_write, :output, :reasoning, :charge, :overrun,
-        :estimated, :ending, :status)";
+        :estimated, :ending, :status, :uid, :why)";
 const LOAD_OPEN: &str = "
     SELECT call, started_at, bottle, run, agent, provider, wire, model, accounts, reserved,
         estimate_input, estimate_output, body_bytes, flowed
@@ -70,7 +70,7 @@ pub(super) fn mark(connection: &Connection, call: CallId, flowed: Tokens) -> rus
 }
 
 /// The columns in which the kinds of a resolved call differ; counts are signed differences.
-struct Row {
+struct Row<'a> {
     kind: &'static str,
     usage: [Option<i64>; 5],
     charge: i64,
@@ -78,17 +78,19 @@ struct Row {
     estimated: bool,
     ending: Ending,
     status: Option<u16>,
+    by: Option<&'a Corrected>,
 }
 
+/// Writes a resolved call; returns whether it was not there before.
 fn resolve(
     connection: &Connection,
     seq: u64,
     facts: &CallFacts,
     at: Timestamp,
-    row: &Row,
-) -> rusqlite::Result<()> {
+    row: &Row<'_>,
+) -> rusqlite::Result<bool> {
     let [input, cache_read, cache_write, output, reasoning] = row.usage;
-    connection.prepare_cached(RESOLVE)?.execute(named_params! {
+    let written = connection.prepare_cached(RESOLVE)?.execute(named_params! {
         ":seq": count(seq),
         ":kind": row.kind,
         ":call": call_bytes(facts.call),
@@ -110,8 +112,10 @@ fn resolve(
         ":estimated": row.estimated,
         ":ending": word(&row.ending)?,
         ":status": row.status,
+        ":uid": row.by.map(|by| by.uid),
+        ":why": row.by.and_then(|by| by.why.as_deref()),
     })?;
-    Ok(())
+    Ok(written > 0)
 }
 
 fn counts(usage: &Usage) -> [Option<i64>; 5] {
@@ -125,6 +129,7 @@ fn counts(usage: &Usage) -> [Option<i64>; 5] {
     .map(optional)
 }
 
+/// Writes a charge; returns whether it was not there before.
 pub(super) fn settle(
     connection: &Connection,
     seq: u64,
@@ -132,7 +137,7 @@ pub(super) fn settle(
     at: Timestamp,
     settlement: &Settlement,
     overrun: Tokens,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let row = Row {
         kind: "settle",
         usage: counts(&settlement.usage),
@@ -141,14 +146,16 @@ pub(super) fn settle(
         estimated: settlement.estimated,
         ending: settlement.ending,
         status: settlement.status,
+        by: None,
     };
-    resolve(connection, seq, facts, at, &row)?;
+    let is_new = resolve(connection, seq, facts, at, &row)?;
     connection
         .prepare_cached(CLOSE)?
         .execute([call_bytes(facts.call)])?;
-    Ok(())
+    Ok(is_new)
 }
 
+/// Writes an amendment; returns whether it was not there before.
 pub(super) fn amend(
     connection: &Connection,
     seq: u64,
@@ -156,7 +163,8 @@ pub(super) fn amend(
     at: Timestamp,
     before: &Settlement,
     after: &Settlement,
-) -> rusqlite::Result<()> {
+    by: Option<&Corrected>,
+) -> rusqlite::Result<bool> {
     let mut usage = counts(&after.usage);
     for (now, then) in usage.iter_mut().zip(counts(&before.usage)) {
         *now = match (*now, then) {
@@ -172,6 +180,7 @@ pub(super) fn amend(
         estimated: after.estimated,
         ending: after.ending,
         status: after.status,
+        by,
     };
     resolve(connection, seq, facts, at, &row)
 }
@@ -191,12 +200,25 @@ pub(super) fn void(
         estimated: false,
         ending: Ending::Voided,
         status,
+        by: None,
     };
     resolve(connection, seq, facts, at, &row)?;
     connection
         .prepare_cached(CLOSE)?
         .execute([call_bytes(facts.call)])?;
     Ok(())
+}
+
+/// Returns the latest reservation among the last entries and the calls that are open.
+pub(super) fn latest(connection: &Connection) -> Result<Timestamp, StoreError> {
+    const LATEST: &str = "
+        SELECT max(
+            coalesce((SELECT max(started_at) FROM entries
+                WHERE seq > (SELECT max(seq) FROM entries) - ?1), 0),
+            coalesce((SELECT max(started_at) FROM open_calls), 0))";
+    connection
+        .query_row(LATEST, [PAST_ENTRIES_MAX], |row| row.get(0).map(Timestamp))
+        .map_err(|error| StoreError::new("reading the latest reservation", &error))
 }
 
 /// Returns the number of the next entry, which raises share.

@@ -9,10 +9,11 @@ use super::StoreError;
 pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
 ];
 
 /// The version of the schema that this program writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Refuses a database of a newer version, without opening it for writing.
 pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {

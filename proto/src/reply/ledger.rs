@@ -6,7 +6,7 @@ use super::Ending;
 use crate::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
 use crate::time::Timestamp;
 use crate::units::Tokens;
-use crate::usage::Wire;
+use crate::usage::{Usage, Wire};
 
 /// What an entry says of its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,8 @@ use crate::usage::Wire;
 pub enum EntryKind {
     /// It was charged.
     Settle,
-    /// A later word of the provider changed the charge, by the differences that stand here.
+    /// A later word of the provider, or the operator, changed the charge, by the differences that
+    /// stand here.
     Amend,
     /// It was taken back: surely not billed.
     Void,
@@ -77,6 +78,28 @@ pub struct LedgerEntry {
     /// The provider's status, where it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The user id of the peer that corrected the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Why, as that peer gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Answer of `ledger.correct`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerCorrected {
+    /// The call.
+    pub call: CallId,
+    /// What it was charged before.
+    pub before: Tokens,
+    /// What it is charged now, or would be.
+    pub after: Tokens,
+    /// What it used, as corrected.
+    pub usage: Usage,
+    /// Whether nothing was done.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Answer of `ledger.tail` and `ledger.export`, oldest first.

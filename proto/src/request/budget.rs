@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Expect;
 use crate::budget::{BudgetKey, Cap};
 use crate::ids::{BottleName, ProviderKey};
+use crate::time::Millis;
 use crate::units::Tokens;
 
 /// Parameters of `budget.list`.
@@ -47,6 +48,9 @@ pub struct BudgetSet {
     pub budget: BudgetKey,
     /// How many tokens; at least one.
     pub limit: Tokens,
+    /// The most that one call may be expected to cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_call: Option<Tokens>,
     /// Whether it blocks.
     #[serde(default)]
     pub cap: Cap,
@@ -97,6 +101,33 @@ pub struct BudgetRaise {
     pub budget: BudgetKey,
     /// By how many tokens; at least one.
     pub by: Tokens,
+    /// For how long; absent, and without `once`: for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<Millis>,
+    /// Whether it ends when the budget's window turns.
+    #[serde(default)]
+    pub once: bool,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What must still be so: the run of a launch's budget, and that no budget was set, unset or
+    /// raised after a revision.
+    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The same id twice gives the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Parameters of `budget.reset`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetReset {
+    /// Which budget.
+    pub budget: BudgetKey,
     /// Why, for the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::BottleName;
+use crate::ids::{BottleName, CallId};
 use crate::time::Timestamp;
 
 /// Parameters of `ledger.tail`.
@@ -52,4 +52,33 @@ pub struct LedgerVerify {}
 pub struct LedgerBackup {
     /// The file to make, from the root of the file system.
     pub path: String,
+}
+
+/// Parameters of `ledger.correct`: what the call really used, of each kind that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerCorrect {
+    /// The call, as `ledger.tail` names it.
+    pub call: CallId,
+    /// Prompt tokens neither read from nor written to a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    /// Prompt tokens read from a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<u64>,
+    /// Prompt tokens written to a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<u64>,
+    /// Generated tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The same id twice gives the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Only says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
 }

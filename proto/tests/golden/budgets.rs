@@ -3,8 +3,10 @@
 use bb_proto::budget::Cap;
 use bb_proto::reply::{BudgetChanged, BudgetChecked, Budgets, Explanation, Would};
 use bb_proto::request::{
-    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect,
+    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet, BudgetUnset,
+    Expect,
 };
+use bb_proto::time::Millis;
 use bb_proto::units::Tokens;
 use bb_proto::view::{ClosedBy, Explained, ExplainedBudget, PathRole, Verdict};
 
@@ -149,6 +151,7 @@ fn setting() {
         expect: None,
         budget: key("bottle:web/claude/run"),
         limit: Tokens(200_000),
+        per_call: Some(Tokens(60_000)),
         cap: Cap::Soft,
         ceiling: true,
         why: Some("for the weekend".to_owned()),
@@ -159,6 +162,7 @@ fn setting() {
         expect: None,
         budget: key("host/all/total"),
         limit: Tokens(5_000_000),
+        per_call: None,
         cap: Cap::Hard,
         ceiling: false,
         why: None,
@@ -196,6 +200,8 @@ fn raising() {
         }),
         budget: key("host/claude/total"),
         by: Tokens(1_000_000),
+        for_ms: Some(Millis(7_200_000)),
+        once: false,
         why: Some("one more day".to_owned()),
         request_id: Some("1f".to_owned()),
         dry_run: true,
@@ -204,6 +210,27 @@ fn raising() {
         expect: None,
         budget: key("host/all/total"),
         by: Tokens(1),
+        for_ms: None,
+        once: true,
+        why: None,
+        request_id: None,
+        dry_run: false,
+    };
+    method([whole, bare], changed());
+}
+
+#[test]
+fn resetting() {
+    let whole = BudgetReset {
+        expect: None,
+        budget: key("host/claude/week sun 09:00"),
+        why: Some("a test ran".to_owned()),
+        request_id: Some("1f".to_owned()),
+        dry_run: true,
+    };
+    let bare = BudgetReset {
+        expect: None,
+        budget: key("host/all/total"),
         why: None,
         request_id: None,
         dry_run: false,

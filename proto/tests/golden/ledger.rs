@@ -2,11 +2,11 @@
 
 use bb_proto::reply::{
     BalanceDifference, Ending, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
-    LedgerEntries, LedgerEntry, LedgerVerified,
+    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified,
 };
-use bb_proto::request::{LedgerBackup, LedgerExport, LedgerTail, LedgerVerify};
+use bb_proto::request::{LedgerBackup, LedgerCorrect, LedgerExport, LedgerTail, LedgerVerify};
 use bb_proto::units::Tokens;
-use bb_proto::usage::Wire;
+use bb_proto::usage::{Usage, Wire};
 
 use crate::method;
 use crate::sample::{AT, agent_name, bottle_name, claude, later, run};
@@ -38,6 +38,8 @@ fn entry() -> LedgerEntry {
         estimated: true,
         ending: Ending::Cut,
         status: Some(200),
+        uid: Some(1000),
+        why: Some("the invoice says so".to_owned()),
     }
 }
 
@@ -58,6 +60,8 @@ fn bare_entry() -> LedgerEntry {
         estimated: false,
         ending: Ending::Voided,
         status: None,
+        uid: None,
+        why: None,
         ..entry()
     }
 }
@@ -157,4 +161,45 @@ fn the_ledger_is_copied() {
         [to("/backup/bot-bottle.db"), to("/b")],
         [made("/backup/bot-bottle.db", 1_048_576), made("/b", 0)],
     );
+}
+
+#[test]
+fn correcting() {
+    let call = "019aa0b2-6f00-7000-8000-0000000000c1"
+        .parse()
+        .expect("a call");
+    let whole = LedgerCorrect {
+        call,
+        input: Some(400),
+        cache_read: Some(0),
+        cache_write: Some(10),
+        output: Some(900),
+        why: Some("the invoice says so".to_owned()),
+        request_id: Some("1f".to_owned()),
+        dry_run: true,
+    };
+    let bare = LedgerCorrect {
+        call,
+        input: None,
+        cache_read: None,
+        cache_write: None,
+        output: Some(900),
+        why: None,
+        request_id: None,
+        dry_run: false,
+    };
+    let corrected = |dry_run| LedgerCorrected {
+        call,
+        before: Tokens(64_000),
+        after: Tokens(1_310),
+        usage: Usage {
+            input: Some(400),
+            cache_read: Some(0),
+            cache_write: Some(10),
+            output: Some(900),
+            reasoning: None,
+        },
+        dry_run,
+    };
+    method([whole, bare], [corrected(true), corrected(false)]);
 }

@@ -163,6 +163,7 @@ pub(crate) fn budget() -> Budget {
         used: Tokens(200_100),
         pending: Tokens(9_000),
         cache_read_percent: Some(83),
+        per_call: Some(Tokens(60_000)),
         ceiling: true,
         cap: Cap::Hard,
         gate: Gate::Estimate,
@@ -180,12 +181,14 @@ pub(crate) fn budget() -> Budget {
                 at: later(10_000),
                 uid: UID,
                 why: Some("one more day".to_owned()),
+                until: Some(later(7_210_000)),
             },
             Raise {
                 by: Tokens(50_000),
                 at: later(20_000),
                 uid: UID,
                 why: None,
+                until: None,
             },
         ],
         rate_per_minute: 61_000,
@@ -211,6 +214,7 @@ pub(crate) fn bare_budget() -> Budget {
         used: Tokens::ZERO,
         pending: Tokens::ZERO,
         cache_read_percent: None,
+        per_call: None,
         ceiling: false,
         cap: Cap::Soft,
         gate: Gate::Off,
@@ -233,6 +237,7 @@ pub(crate) fn bare_budget() -> Budget {
 /// An event about everything that an event can be about.
 pub(crate) fn event() -> Event {
     Event {
+        explained: None,
         seq: 42,
         at: later(40_000),
         kind: EventKind::Cutoff,
@@ -250,6 +255,7 @@ pub(crate) fn event() -> Event {
 /// An event about the controller itself.
 pub(crate) fn bare_event() -> Event {
     Event {
+        explained: None,
         seq: 1,
         at: AT,
         kind: EventKind::Started,

@@ -22,6 +22,7 @@ async fn spend(scene: &Scene) -> Result<()> {
     ensure!(answer.status == 200, "{answer:?}");
     let limit = scene.shown().await?.used_total;
     let order = BudgetSet {
+        per_call: None,
         expect: None,
         budget: "bottle:web/all/total".parse()?,
         limit,

@@ -264,6 +264,7 @@ async fn the_settings_levels_are_those_of_budgets_given_at_a_launch_or_by_comman
     let launch = budget(&system, &format!("launch:{}", web.registered.run), "claude").await?;
     assert_eq!(launch.warn, [10, 30]);
     let set = BudgetSet {
+        per_call: None,
         budget: "host/claude/total".parse()?,
         limit: Tokens(1_000),
         cap: Cap::Hard,
@@ -331,6 +332,8 @@ async fn a_raise_opens_what_was_spent() -> Result<()> {
     spend(&system, &web, &MESSAGES, 1_500).await?;
     assert_refused(&MESSAGES.ask(&system, &web).await?, MESSAGES.wire, SPENT);
     let raise = |by| BudgetRaise {
+        for_ms: None,
+        once: false,
         expect: None,
         budget: launch_key(&web, "claude").expect("a key"),
         by: Tokens(by),
@@ -357,6 +360,7 @@ async fn a_budget_set_by_command_binds_at_once_and_counts_from_the_start() -> Re
     let web = system.bottle("web").await?;
     spend(&system, &web, &MESSAGES, 800).await?;
     let set = BudgetSet {
+        per_call: None,
         expect: None,
         budget: "bottle:web/claude/total".parse()?,
         limit: Tokens(700),

@@ -214,6 +214,8 @@ async fn a_raise_lets_those_go_that_wait() -> Result<()> {
     let (second, raised) = tokio::join!(MESSAGES_WHOLE.ask(&system, &web), async {
         wait_for_waiting(&system, &web, 1).await?;
         let raise = bb_proto::request::BudgetRaise {
+            for_ms: None,
+            once: false,
             expect: None,
             budget: super::charges::launch_key(&web, "claude")?,
             by: bb_proto::units::Tokens(10_000),

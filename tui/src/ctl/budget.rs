@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::exit::{Failure, Outcome};
 use super::output::Output;
 
-/// List budgets, explain them, set them, raise them
+/// List budgets, explain them, set them, raise them, reset them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Budget {
     List(list::List),
@@ -19,6 +19,7 @@ pub(super) enum Budget {
     Set(change::Set),
     Unset(change::Unset),
     Raise(change::Raise),
+    Reset(change::Reset),
 }
 
 impl Budget {
@@ -34,6 +35,7 @@ impl Budget {
             Self::Set(set) => set.run(open, output),
             Self::Unset(unset) => unset.run(&mut open()?, output),
             Self::Raise(raise) => raise.run(&mut open()?, output),
+            Self::Reset(reset) => reset.run(&mut open()?, output),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `bb-ctl ledger`: what was charged, entry by entry.
 
 mod backup;
+mod correct;
 mod csv;
 mod export;
 mod tail;
@@ -9,12 +10,13 @@ use super::connection::Connection;
 use super::exit::{Failure, Outcome};
 use super::output::Output;
 
-/// Read the ledger entry by entry, export it, copy it
+/// Read the ledger entry by entry, export it, copy it, correct it
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Ledger {
     Tail(tail::Tail),
     Export(export::Export),
     Backup(backup::Backup),
+    Correct(correct::Correct),
 }
 
 impl Ledger {
@@ -28,6 +30,7 @@ impl Ledger {
             Self::Tail(tail) => tail.run(&mut open()?, output),
             Self::Export(export) => export.run(open, yes, output),
             Self::Backup(backup) => backup.run(open, output),
+            Self::Correct(correct) => correct.run(&mut open()?, output),
         }
     }
 }

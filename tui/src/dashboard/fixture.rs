@@ -114,6 +114,7 @@ pub(crate) fn budget(key: &str, used: u64, limit: u64) -> Budget {
         used: Tokens(used),
         pending: Tokens::ZERO,
         cache_read_percent: None,
+        per_call: None,
         ceiling: false,
         cap: Cap::Hard,
         gate: Gate::Estimate,

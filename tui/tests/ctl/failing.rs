@@ -60,8 +60,8 @@ fn a_command_line_that_is_not_understood_says_what_was_meant() {
     stderr: hint: bb-ctl budget set host all 5M
     exit: 2
     ");
-    assert_snapshot!(session.run(&["budget", "raise", "host/claude/day", "+1M"]), @r#"
-    stderr: error: invalid value 'host/claude/day' for '<KEY>': the window "day" is not available in this version; it has total and run
+    assert_snapshot!(session.run(&["budget", "raise", "host/claude/dya", "+1M"]), @r#"
+    stderr: error: invalid value 'host/claude/dya' for '<KEY>': "dya" is no window; a window is total, run, hour, day, week, month, rolling 5h or block 5h
     exit: 2
     "#);
     assert_snapshot!(session.run(&[]), @r"

@@ -9,6 +9,7 @@ use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 
+use super::history::{Asides, History};
 use crate::budget::Path;
 
 /// Whose tokens are counted. Every charge counts on every account of its path, each once.
@@ -38,6 +39,16 @@ impl Account {
         }
         accounts.push(Self::Host);
         accounts
+    }
+}
+
+impl Account {
+    /// Returns whether windows of time count on it, so that its charges are kept by time.
+    pub fn has_windows(&self) -> bool {
+        match self {
+            Self::Agent(_) | Self::Bottle(_) | Self::Host => true,
+            Self::Launch(_) | Self::BottleRun(_) => false,
+        }
     }
 }
 
@@ -77,6 +88,26 @@ pub struct Balance {
     pub cache_read: Tokens,
 }
 
+impl Balance {
+    /// Returns the sum of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            posted: self.posted.plus(other.posted),
+            cache_read: self.cache_read.plus(other.cache_read),
+        }
+    }
+
+    /// Returns the difference, zero where `other` is larger.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            posted: self.posted.minus(other.posted),
+            cache_read: self.cache_read.minus(other.cache_read),
+        }
+    }
+}
+
 /// Half minutes that a rate looks back on.
 pub const RECENT_BUCKETS: usize = 20;
 /// The length of one of them.
@@ -96,6 +127,10 @@ struct Recent {
 impl Recent {
     fn turn(&mut self, now: Timestamp) {
         let current = now.0.div_euclid(BUCKET_MS);
+        if self.buckets.iter().all(|bucket| *bucket == 0) {
+            self.newest = current;
+            return;
+        }
         let steps = current.saturating_sub(self.newest);
         if steps <= 0 {
             return;
@@ -130,11 +165,43 @@ pub struct Aside {
     pub calls: u64,
 }
 
+impl Aside {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            pending: self.pending.plus(other.pending),
+            flowed: self.flowed.plus(other.flowed),
+            calls: self.calls.saturating_add(other.calls),
+        }
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self {
+            pending: self.pending.minus(other.pending),
+            flowed: self.flowed.minus(other.flowed),
+            calls: self.calls.saturating_sub(other.calls),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Cell {
     balance: Balance,
-    aside: Aside,
+    asides: Asides,
     recent: Recent,
+    history: History,
+}
+
+/// What was charged at one time, as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charged {
+    /// To whom.
+    pub account: Account,
+    /// At which provider.
+    pub provider: ProviderKey,
+    /// When: the beginning of a minute, or of a quarter of an hour.
+    pub at: Timestamp,
+    /// How much.
+    pub charge: Balance,
 }
 
 /// The sum of an account over the providers a budget selects.
@@ -203,52 +270,124 @@ impl Accounts {
             .map(|(_, cell)| cell)
     }
 
+    /// Puts back what was kept of charges by time, in their order, after the balances.
+    ///
+    /// What an account was charged besides them was charged before all of them.
+    pub fn restore_history(&mut self, charged: &[Charged]) {
+        let mut kept: BTreeMap<(&Account, &ProviderKey), Vec<&Charged>> = BTreeMap::new();
+        for it in charged {
+            kept.entry((&it.account, &it.provider))
+                .or_default()
+                .push(it);
+        }
+        for ((account, provider), of_cell) in kept {
+            let cell = self.cell_mut(account, provider);
+            let all = of_cell.iter().map(|it| it.charge);
+            let all = all.fold(Balance::default(), Balance::plus);
+            let mut total = cell.balance.minus(all);
+            for it in of_cell {
+                cell.history.add(it.at, it.charge, total);
+                total = total.plus(it.charge);
+            }
+        }
+    }
+
     /// Returns an account's sum over the providers that are selected.
     pub fn sum(&self, account: &Account, selector: &ProviderSelector) -> Sum {
-        self.selected(account, selector)
-            .fold(Sum::default(), |sum, cell| Sum {
-                balance: Balance {
-                    posted: sum.balance.posted.plus(cell.balance.posted),
-                    cache_read: sum.balance.cache_read.plus(cell.balance.cache_read),
-                },
-                aside: Aside {
-                    pending: sum.aside.pending.plus(cell.aside.pending),
-                    flowed: sum.aside.flowed.plus(cell.aside.flowed),
-                    calls: sum.aside.calls.saturating_add(cell.aside.calls),
-                },
-            })
+        let cells = self.selected(account, selector);
+        cells.fold(Sum::default(), |sum, cell| Sum {
+            balance: sum.balance.plus(cell.balance),
+            aside: sum.aside.plus(cell.asides.since(None)),
+        })
     }
 
-    /// Adds a charge.
-    pub fn post(&mut self, account: &Account, provider: &ProviderKey, charge: Balance) {
-        let balance = &mut self.cell_mut(account, provider).balance;
-        balance.posted = balance.posted.plus(charge.posted);
-        balance.cache_read = balance.cache_read.plus(charge.cache_read);
+    /// Returns the same of calls that were reserved from an instant on.
+    pub fn sum_since(
+        &self,
+        account: &Account,
+        selector: &ProviderSelector,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Sum {
+        let cells = self.selected(account, selector);
+        cells.fold(Sum::default(), |sum, cell| Sum {
+            balance: sum
+                .balance
+                .plus(cell.history.since(from, now, cell.balance)),
+            aside: sum.aside.plus(cell.asides.since(Some(from))),
+        })
+    }
+
+    /// Returns when calls of an account were reserved, those that were charged and those that are
+    /// open, as finely as the grain of a window is, in order.
+    pub(super) fn called_at(
+        &self,
+        account: &Account,
+        selector: &ProviderSelector,
+        grain: i64,
+    ) -> Vec<Timestamp> {
+        let cells = self.selected(account, selector);
+        let times =
+            cells.flat_map(|cell| cell.history.times(grain).chain(cell.asides.times(grain)));
+        let mut times: Vec<Timestamp> = times.collect();
+        times.sort_unstable();
+        times
+    }
+
+    /// Adds the charge of a call that was reserved at a time.
+    pub fn post(
+        &mut self,
+        account: &Account,
+        provider: &ProviderKey,
+        charge: Balance,
+        at: Timestamp,
+    ) {
+        let has_windows = account.has_windows();
+        let cell = self.cell_mut(account, provider);
+        if has_windows {
+            cell.history.add(at, charge, cell.balance);
+        }
+        cell.balance = cell.balance.plus(charge);
         self.dirty.insert((account.clone(), provider.clone()));
     }
 
-    /// Takes a charge back, down to zero at most.
-    pub fn unpost(&mut self, account: &Account, provider: &ProviderKey, charge: Balance) {
-        let balance = &mut self.cell_mut(account, provider).balance;
-        balance.posted = balance.posted.minus(charge.posted);
-        balance.cache_read = balance.cache_read.minus(charge.cache_read);
+    /// Takes back the charge of a call that was reserved at a time, down to zero at most.
+    pub fn unpost(
+        &mut self,
+        account: &Account,
+        provider: &ProviderKey,
+        charge: Balance,
+        at: Timestamp,
+    ) {
+        let has_windows = account.has_windows();
+        let cell = self.cell_mut(account, provider);
+        if has_windows {
+            cell.history.take_back(at, charge, cell.balance);
+        }
+        cell.balance = cell.balance.minus(charge);
         self.dirty.insert((account.clone(), provider.clone()));
     }
 
-    /// Sets aside for a call.
-    pub fn put_aside(&mut self, account: &Account, provider: &ProviderKey, aside: Aside) {
-        let cell = &mut self.cell_mut(account, provider).aside;
-        cell.pending = cell.pending.plus(aside.pending);
-        cell.flowed = cell.flowed.plus(aside.flowed);
-        cell.calls = cell.calls.saturating_add(aside.calls);
+    /// Sets aside for a call that was reserved at a time.
+    pub fn put_aside(
+        &mut self,
+        account: &Account,
+        provider: &ProviderKey,
+        aside: Aside,
+        at: Timestamp,
+    ) {
+        self.cell_mut(account, provider).asides.put(at, aside);
     }
 
-    /// Gives back what was set aside for a call.
-    pub fn give_back(&mut self, account: &Account, provider: &ProviderKey, aside: Aside) {
-        let cell = &mut self.cell_mut(account, provider).aside;
-        cell.pending = cell.pending.minus(aside.pending);
-        cell.flowed = cell.flowed.minus(aside.flowed);
-        cell.calls = cell.calls.saturating_sub(aside.calls);
+    /// Gives back what was set aside for a call that was reserved at a time.
+    pub fn give_back(
+        &mut self,
+        account: &Account,
+        provider: &ProviderKey,
+        aside: Aside,
+        at: Timestamp,
+    ) {
+        self.cell_mut(account, provider).asides.give_back(at, aside);
     }
 
     /// Counts tokens into the rate of an account.
@@ -264,6 +403,20 @@ impl Accounts {
         cell.recent.add(tokens, now);
         of_account.moves_until = now.plus(Millis(MOVES_MS));
         self.moves_until = self.moves_until.max(of_account.moves_until);
+    }
+
+    /// Forgets the rates: the clock they went by is another now.
+    pub(super) fn forget_rates(&mut self, now: Timestamp) {
+        for of_account in self.of.values_mut() {
+            of_account.moves_until = Timestamp(i64::MIN);
+            for cell in of_account.cells.values_mut() {
+                cell.recent = Recent {
+                    newest: now.0.div_euclid(BUCKET_MS),
+                    ..Recent::default()
+                };
+            }
+        }
+        self.moves_until = Timestamp(i64::MIN);
     }
 
     /// Returns whether an account's rate changes by itself as time goes.
@@ -335,8 +488,9 @@ mod tests {
     #[test]
     fn all_is_the_sum_over_the_providers() {
         let mut accounts = Accounts::default();
-        accounts.post(&Account::Host, &provider("claude"), posted(10));
-        accounts.post(&Account::Host, &provider("codex"), posted(5));
+        let at = Timestamp(0);
+        accounts.post(&Account::Host, &provider("claude"), posted(10), at);
+        accounts.post(&Account::Host, &provider("codex"), posted(5), at);
         let sum =
             |selector: &ProviderSelector| accounts.sum(&Account::Host, selector).balance.posted;
         assert_eq!(sum(&ProviderSelector::All), Tokens(15));

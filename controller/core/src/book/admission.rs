@@ -2,6 +2,7 @@
 
 use bb_proto::budget::BudgetKey;
 use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
 
@@ -65,6 +66,8 @@ pub enum RefusalReason {
     Operator,
     /// The bottle's run ended.
     Ended,
+    /// It is expected to cost more than a budget lets one call cost.
+    PerCall,
     /// It is to be answered in the background, and a hard budget binds it.
     Background,
 }
@@ -80,6 +83,8 @@ pub struct Refusal {
     pub limit: Option<Tokens>,
     /// What was charged to it.
     pub used: Option<Tokens>,
+    /// When its window turns, where that is known.
+    pub resets_at: Option<Timestamp>,
 }
 
 impl Refusal {
@@ -89,15 +94,17 @@ impl Refusal {
             budget: None,
             limit: None,
             used: None,
+            resets_at: None,
         }
     }
 
-    pub(super) fn by(budget: &Budget, used: Tokens) -> Self {
+    pub(super) fn by(budget: &Budget, used: Tokens, resets_at: Option<Timestamp>) -> Self {
         Self {
             reason: RefusalReason::Budget,
             budget: Some(budget.key().clone()),
             limit: Some(budget.limit()),
             used: Some(used),
+            resets_at,
         }
     }
 }

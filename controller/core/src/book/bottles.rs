@@ -103,7 +103,7 @@ impl Book {
             by: ClosedBy::Operator,
             since: now,
             why: order.why.clone(),
-            limit: None,
+            room: None,
         });
         self.commit(Entry::Bottle(Box::new(closed)));
         let text = format!("{name} cut off; {streams} streams ended");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use bb_proto::budget::{BudgetKey, Cap, Scope};
+use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::BottleName;
 use bb_proto::request::Expect;
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::{TOKENS_MAX, Tokens};
 use bb_proto::view::{Raise, Source};
 
@@ -27,9 +27,21 @@ pub struct BudgetActed {
     pub cut_off: Vec<BottleName>,
 }
 
+/// How long a raise lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    /// For good.
+    ForGood,
+    /// So long.
+    For(Millis),
+    /// Until the budget's window turns.
+    Once,
+}
+
 impl Book {
     /// Takes the settings' rules in place of those before.
     pub fn take_rules(&mut self, rules: Rules, now: Timestamp) {
+        self.turn(now);
         self.budgets.take_settings(rules.budgets.clone());
         self.bottles.take_manifests(rules.manifests.clone());
         self.rules = rules;
@@ -55,36 +67,42 @@ impl Book {
         Ok(())
     }
 
-    /// Sets a budget that stands until it is unset.
+    /// Sets a budget that stands until it is unset; it warns as the settings say.
     pub fn budget_set(
         &mut self,
-        key: BudgetKey,
-        limit: Tokens,
-        cap: Cap,
-        ceiling: bool,
+        declared: Declared,
         order: &Order,
         now: Timestamp,
     ) -> Result<BudgetActed, RpcError> {
+        self.turn(now);
+        let (limit, cap) = (declared.limit, declared.cap);
         check_limit(limit)?;
-        if matches!(key.scope, Scope::Launch(_)) {
+        if matches!(declared.key.scope, Scope::Launch(_)) {
             return Err(RpcError::new(
                 ErrorCode::InvalidParams,
                 "a run's budget is given when it is launched",
             )
             .with_hint("raise it with budget.raise, or set one for its bottle"));
         }
-        if ceiling && cap == Cap::Soft {
+        if declared.ceiling && cap == Cap::Soft {
             return Err(RpcError::new(
                 ErrorCode::InvalidParams,
                 "a soft budget blocks nothing, so it cannot be a ceiling",
             ));
         }
-        let source = Source::Command { uid: order.uid };
+        if declared.per_call.is_some() && cap == Cap::Soft {
+            return Err(RpcError::new(
+                ErrorCode::InvalidParams,
+                "a soft budget blocks nothing, so it has no limit of one call",
+            ));
+        }
+        if let Some(per_call) = declared.per_call {
+            check_limit(per_call)?;
+        }
         let declared = Declared {
-            cap,
-            ceiling,
             warn: self.rules.warn.clone(),
-            ..Declared::hard(key, limit, source)
+            source: Source::Command { uid: order.uid },
+            ..declared
         };
         let key = declared.key.clone();
         let before = self.budgets.get(&key).map(Budget::limit);
@@ -106,6 +124,7 @@ impl Book {
         order: &Order,
         now: Timestamp,
     ) -> Result<BudgetActed, RpcError> {
+        self.turn(now);
         let budget = self.budgets.get(key).ok_or_else(|| no_budget(key))?;
         if !self.budgets.is_commanded(key) {
             let hint = match &budget.declared.source {
@@ -127,14 +146,16 @@ impl Book {
         Ok(self.budget_changed(key, before, text, order, now))
     }
 
-    /// Raises a budget for good.
+    /// Raises a budget, for as long as is said.
     pub fn budget_raise(
         &mut self,
         key: &BudgetKey,
         by: Tokens,
+        lasts: Lasts,
         order: &Order,
         now: Timestamp,
     ) -> Result<BudgetActed, RpcError> {
+        self.turn(now);
         let budget = self.budgets.get(key).ok_or_else(|| no_budget(key))?;
         if by.0 == 0 {
             return Err(
@@ -144,11 +165,13 @@ impl Book {
         }
         let before = budget.limit();
         check_limit(before.plus(by))?;
+        let until = self.until(key, lasts)?;
         let raise = Raise {
             by,
             at: now,
             uid: order.uid,
             why: order.why.clone(),
+            until,
         };
         if order.dry_run {
             return Ok(self.foreseen(Some(before), |budgets| budgets.raise(key, raise)));
@@ -156,6 +179,59 @@ impl Book {
         self.commit(Entry::Raised(key.clone(), raise));
         let text = format!("{} raised from {before} to {}", plain(key), before.plus(by));
         Ok(self.budget_changed(key, Some(before), text, order, now))
+    }
+
+    /// Returns when a raise of a budget ends.
+    fn until(&self, key: &BudgetKey, lasts: Lasts) -> Result<Option<Timestamp>, RpcError> {
+        let refused = |text: String, hint: &str| {
+            Err(RpcError::new(ErrorCode::InvalidParams, text).with_hint(hint))
+        };
+        match lasts {
+            Lasts::ForGood => Ok(None),
+            Lasts::For(Millis(0)) => refused(
+                "a raise for no time".to_owned(),
+                "give a time, such as 2h, or none for good",
+            ),
+            Lasts::For(time) => Ok(Some(self.windows.latest().plus(time))),
+            Lasts::Once => match (self.span_of(key), key.window) {
+                (Some(span), _) => Ok(Some(span.until)),
+                (None, Window::Block(_)) => refused(
+                    format!("no block of {} runs now", plain(key)),
+                    "raise it once a call has begun one, or for a time",
+                ),
+                (None, _) => refused(
+                    format!("{} has no window that turns", plain(key)),
+                    "raise it for good, or for a time",
+                ),
+            },
+        }
+    }
+
+    /// Begins a budget's count anew, at nothing.
+    pub fn budget_reset(
+        &mut self,
+        key: &BudgetKey,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<BudgetActed, RpcError> {
+        self.turn(now);
+        let budget = self.budgets.get(key).ok_or_else(|| no_budget(key))?;
+        let limit_before = Some(budget.limit());
+        let (reset, used) = (self.reset_now(key), self.sum_of(key).balance.posted);
+        if order.dry_run {
+            // It gives as much room as a raise by what was counted.
+            let as_raise = Raise {
+                by: used,
+                at: now,
+                uid: order.uid,
+                why: None,
+                until: None,
+            };
+            return Ok(self.foreseen(limit_before, |budgets| budgets.raise(key, as_raise)));
+        }
+        self.commit(Entry::Reset(key.clone(), reset));
+        let text = format!("{} reset: {used} no longer count", plain(key));
+        Ok(self.budget_changed(key, limit_before, text, order, now))
     }
 
     fn budget_changed(
@@ -183,6 +259,8 @@ impl Book {
     /// that were cut off.
     fn limits_changed(&mut self, now: Timestamp) -> (Vec<BottleName>, Vec<BottleName>) {
         self.touch_all();
+        self.find_blocks();
+        self.find_windows();
         let opened = self.reopen(None, now);
         let judged_from = self.outbox.entries.len();
         self.judge_all(now);

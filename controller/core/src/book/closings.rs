@@ -23,12 +23,12 @@ pub(super) struct Reach<'a> {
 impl Book {
     /// Closes ways because a budget has no room; one that it closed already stays as it is.
     ///
-    /// They open again when it has room, and where `limit` is given only once it has more.
+    /// They open again when it has room, and where `room` is given only once it has more.
     pub(super) fn close_by_budget(
         &mut self,
         key: &BudgetKey,
         reaches: &[Reach<'_>],
-        limit: Option<Tokens>,
+        room: Option<Tokens>,
         now: Timestamp,
     ) {
         for reach in reaches {
@@ -45,7 +45,7 @@ impl Book {
                 by: ClosedBy::Budget(key.clone()),
                 since: now,
                 why: None,
-                limit,
+                room,
             });
             let text = format!(
                 "{} cut off from {}: {} is spent; {streams} streams in flight",
@@ -101,7 +101,7 @@ impl Book {
             let mut by_key = closed
                 .flat_map(|bottle| &bottle.closings)
                 .filter(|closing| is_by(closing, budget.key()));
-            !self.is_full(budget) && by_key.any(|closing| !is_too_large(closing, budget))
+            !self.is_full(budget) && by_key.any(|closing| !self.is_too_large(closing, budget))
         };
         if budgets.any(opens) {
             self.reopen(None, now);
@@ -112,6 +112,15 @@ impl Book {
     fn is_full(&self, budget: &Budget) -> bool {
         let sum = self.sum_of(budget.key());
         sum.balance.posted.plus(sum.aside.flowed) >= budget.limit()
+    }
+
+    /// Returns whether a call alone did not fit into a budget, which has no more left since.
+    fn is_too_large(&self, closing: &Closing, budget: &Budget) -> bool {
+        let Some(then) = closing.room else {
+            return false;
+        };
+        let used = self.sum_of(budget.key()).balance.posted;
+        budget.limit().minus(used) <= then
     }
 
     /// Returns the bottles that could reach a provider again under these budgets.
@@ -201,18 +210,13 @@ impl Book {
         let is_of_run = |begun: &BottleName| {
             key.window == Window::Run && key.scope == Scope::Bottle(begun.clone())
         };
-        let too_large = is_too_large(closing, budget) && !begun.is_some_and(is_of_run);
+        let too_large = self.is_too_large(closing, budget) && !begun.is_some_and(is_of_run);
         (too_large || self.is_full(budget)) && self.is_bound(budgets, name, provider, key)
     }
 }
 
 fn is_by(closing: &Closing, key: &BudgetKey) -> bool {
     matches!(&closing.by, ClosedBy::Budget(by) if by == key)
-}
-
-/// Returns whether a call alone did not fit into a budget, and its limit is no higher since.
-fn is_too_large(closing: &Closing, budget: &Budget) -> bool {
-    closing.limit.is_some_and(|then| budget.limit() <= then)
 }
 
 /// Returns whether a provider that was closed is so no more.

@@ -10,6 +10,7 @@ use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::Raise;
 
 use super::account::{Account, Balance};
+use super::windows::Reset;
 use crate::bottle::Bottle;
 use crate::budget::Declared;
 use crate::estimate::{Called, Estimate, InputSize};
@@ -87,6 +88,15 @@ impl Settlement {
     }
 }
 
+/// Who corrected a charge, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrected {
+    /// The user id of the peer that ordered it.
+    pub uid: u32,
+    /// Why, as that peer gave it.
+    pub why: Option<String>,
+}
+
 /// One decision, to be written in the transaction in which it takes effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -112,7 +122,7 @@ pub enum Entry {
         /// How far the charge is above what was set aside.
         overrun: Tokens,
     },
-    /// A settled call's charge was corrected by a later word of the provider.
+    /// A settled call's charge was corrected by a later word of the provider, or by the operator.
     Amended {
         /// The call.
         facts: CallFacts,
@@ -122,6 +132,8 @@ pub enum Entry {
         before: Settlement,
         /// What holds now.
         after: Settlement,
+        /// Who said so, where it was not the provider.
+        by: Option<Corrected>,
     },
     /// A call was taken back: surely not billed.
     Voided {
@@ -147,6 +159,14 @@ pub enum Entry {
     BudgetUnset(BudgetKey),
     /// A budget was raised.
     Raised(BudgetKey, Raise),
+    /// A raise is over.
+    RaiseEnded(BudgetKey, Raise),
+    /// A budget's count began anew.
+    Reset(BudgetKey, Reset),
+    /// A budget's block began: with its first call.
+    BlockBegan(BudgetKey, Timestamp),
+    /// The clock went back: windows go by this instant until it is over.
+    Seen(Timestamp),
     /// Something happened.
     Happened(Event),
 }
@@ -155,16 +175,21 @@ impl Entry {
     /// Returns whether this entry must be on disk before anybody hears of it, through power loss.
     pub fn needs_sync(&self) -> bool {
         match self {
-            Self::Reserved(_) | Self::Marked { .. } | Self::Voided { .. } | Self::Happened(_) => {
-                false
-            }
+            Self::Reserved(_)
+            | Self::Marked { .. }
+            | Self::Voided { .. }
+            | Self::BlockBegan(..)
+            | Self::RaiseEnded(..)
+            | Self::Seen(_)
+            | Self::Happened(_) => false,
             Self::Settled { .. }
             | Self::Amended { .. }
             | Self::Bottle(_)
             | Self::BottleRemoved { .. }
             | Self::BudgetSet(_)
             | Self::BudgetUnset(_)
-            | Self::Raised(..) => true,
+            | Self::Raised(..)
+            | Self::Reset(..) => true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bb_proto::budget::{BudgetKey, Cap, Scope};
+use bb_proto::budget::{BudgetKey, Cap, Scope, Window};
 use bb_proto::event::{Actor, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::Timestamp;
@@ -10,7 +10,12 @@ use bb_proto::time::Timestamp;
 use super::closings::{Reach, plain};
 use super::open::Open;
 use super::{Account, Book, CallFacts, CutReason, Effect, Refusal};
-use crate::budget::Budgets;
+use crate::budget::{Budget, Budgets};
+
+/// By how many points a rolling window must fall below a warning level to warn of it again.
+const ROLLING_REARM_PERCENT: u64 = 10;
+/// The share of a window, in thousandths, before which its pace says nothing.
+const PACE_ELAPSED_MIN: u32 = 100;
 
 /// A budget that is exhausted.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +62,7 @@ impl Book {
     pub(super) fn judge_all(&mut self, now: Timestamp) {
         let in_force = |key: &BudgetKey| self.budgets.get(key).is_some();
         self.warned.retain(|key, _| in_force(key));
+        self.paced.retain(in_force);
         self.exhausted.retain(|key, _| in_force(key));
         for exhausted in self.exhausted.values_mut() {
             exhausted.struck = false;
@@ -67,7 +73,7 @@ impl Book {
         }
     }
 
-    fn judge_budget(
+    pub(super) fn judge_budget(
         &mut self,
         key: &BudgetKey,
         spender: Option<(&BottleName, &ProviderKey)>,
@@ -82,7 +88,12 @@ impl Book {
         let levels = budget.levels();
         let warned = self.warned.entry(key.clone()).or_default();
         let before = warned.clone();
-        warned.retain(|level| levels.contains(level) && u64::from(*level) <= percent);
+        // What goes with the time falls below a level and rises above it again and again.
+        let still = match key.window {
+            Window::Rolling(_) => percent.saturating_add(ROLLING_REARM_PERCENT),
+            _ => percent,
+        };
+        warned.retain(|level| levels.contains(level) && u64::from(*level) <= still);
         let mut reached = None;
         for level in levels {
             if u64::from(level) <= percent && warned.insert(level) {
@@ -102,11 +113,51 @@ impl Book {
             }
             self.happened(event);
         }
+        self.judge_pace(key, spender, now);
         if cap == Cap::Hard && used >= limit {
             self.exhaust(key, spender, now);
         } else if self.exhausted.remove(key).is_some() {
             self.touch_shared();
         }
+    }
+
+    /// Tells once a window of a budget that is used faster than its time goes.
+    fn judge_pace(
+        &mut self,
+        key: &BudgetKey,
+        spender: Option<(&BottleName, &ProviderKey)>,
+        now: Timestamp,
+    ) {
+        let Some(budget) = self.budgets.get(key) else {
+            return;
+        };
+        if budget.levels().is_empty() || self.paced.contains(key) || spender.is_none() {
+            return;
+        }
+        let (used, limit) = (self.sum_of(key).balance.posted, budget.limit());
+        let Some(pace) = self.pace_of(key, used, limit) else {
+            return;
+        };
+        if pace.elapsed < PACE_ELAPSED_MIN
+            || pace.pace.is_none_or(|pace| pace <= 1_000)
+            || used >= limit
+        {
+            return;
+        }
+        self.paced.insert(key.clone());
+        let text = format!(
+            "{} is at {}% with {}% of its time gone",
+            plain(key),
+            used.percent_of(limit),
+            pace.elapsed.checked_div(10).unwrap_or(0),
+        );
+        let mut event = self.event(now, EventKind::Paced, Actor::Budget, text);
+        event.budget = Some(key.clone());
+        if let Some((bottle, provider)) = spender {
+            event.bottle = Some(bottle.clone());
+            event.provider = Some(provider.clone());
+        }
+        self.happened(event);
     }
 
     /// Runs the policy of a budget that is exhausted: closes the way to `spender`, and where it is
@@ -121,7 +172,7 @@ impl Book {
             return;
         };
         let (limit, used) = (budget.limit(), self.sum_of(key).balance.posted);
-        let refusal = Refusal::by(budget, used);
+        let refusal = self.refused_by(budget);
         if !self.exhausted.contains_key(key) {
             self.exhausted.insert(key.clone(), Exhausted::since(now));
             self.touch_shared();
@@ -154,7 +205,8 @@ impl Book {
         reaches.extend(spender.map(|(bottle, provider)| Reach { bottle, provider }));
         reaches.sort_unstable();
         reaches.dedup();
-        self.close_by_budget(key, &reaches, (!spent).then_some(limit), now);
+        let room = (!spent).then_some(limit.minus(used));
+        self.close_by_budget(key, &reaches, room, now);
     }
 
     /// Returns whether a budget binds a bottle's calls to a provider, by these budgets.
@@ -197,7 +249,13 @@ impl Book {
     }
 
     pub(super) fn refusal_by(&self, key: &BudgetKey) -> Option<Refusal> {
-        let budget = self.budgets.get(key)?;
-        Some(Refusal::by(budget, self.sum_of(key).balance.posted))
+        self.budgets.get(key).map(|budget| self.refused_by(budget))
+    }
+
+    /// Returns the refusal of a call by a budget.
+    pub(super) fn refused_by(&self, budget: &Budget) -> Refusal {
+        let span = self.span_of(budget.key());
+        let used = self.sum_of(budget.key()).balance.posted;
+        Refusal::by(budget, used, span.map(|span| span.until))
     }
 }

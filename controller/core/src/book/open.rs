@@ -51,6 +51,10 @@ impl OpenCalls {
         self.of.get_mut(&call)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Open> {
+        self.of.values_mut()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Open> {
         self.of.values()
     }

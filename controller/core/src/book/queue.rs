@@ -132,6 +132,13 @@ impl WaitQueue {
         expired
     }
 
+    /// Moves the ends of all waits as the clock was moved: each lasts as long as it would have.
+    pub(super) fn move_deadlines(&mut self, by: i64) {
+        for waiter in self.iter_mut() {
+            waiter.deadline = Timestamp(waiter.deadline.0.saturating_add(by));
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.of
             .values()

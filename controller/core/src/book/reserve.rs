@@ -36,6 +36,7 @@ impl Book {
     /// A call that is admitted has tokens set aside until it is settled or voided. An id that is
     /// open or waits gets the answer it had.
     pub fn reserve(&mut self, ask: Ask, now: Timestamp) -> Admission {
+        self.turn(now);
         if let Some(answer) = self.answered(&ask) {
             return answer;
         }
@@ -53,7 +54,7 @@ impl Book {
         let estimate = self.estimate_of(&ask);
         match self.look(&binding, self.need(&ask, estimate)) {
             Look::Fits(reserved) if !self.queue.is_behind(&ask.bottle, &binding) => {
-                Admission::Admitted(self.admit(ask, &path, reserved, estimate, now))
+                Admission::Admitted(self.admit(ask, &path, reserved, estimate))
             }
             Look::Fits(_) | Look::Wait => {
                 let binding = binding.into_iter().map(|b| b.key().clone()).collect();
@@ -79,8 +80,9 @@ impl Book {
         }
     }
 
-    /// Refuses the calls whose wait is over.
+    /// Refuses the calls whose wait is over, and turns the windows that are.
     pub fn tick(&mut self, now: Timestamp) {
+        self.turn(now);
         let expired = self.queue.expire(now);
         for waiter in &expired {
             let refusal = self.refusal_of_wait(waiter);
@@ -92,9 +94,10 @@ impl Book {
         }
     }
 
-    /// Returns when the next wait is over.
+    /// Returns when the next wait is over, the next window turns, or the next raise ends.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.queue.next_deadline()
+        let waits = self.queue.next_deadline().into_iter();
+        waits.chain(self.next_turn()).min()
     }
 
     /// Looks again at the calls that wait, one of each bottle in turn, until none fits.
@@ -128,7 +131,7 @@ impl Book {
             Look::Fits(reserved) => {
                 if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
                     let path = self.bottles.path(bottle);
-                    let admitted = self.admit(ask, &path, reserved, estimate, now);
+                    let admitted = self.admit(ask, &path, reserved, estimate);
                     self.effect(Effect::Admit(admitted));
                 }
             }
@@ -199,7 +202,7 @@ impl Book {
             });
         match full {
             Some(budget) => {
-                let refusal = Refusal::by(budget, self.sum_of(budget.key()).balance.posted);
+                let refusal = self.refused_by(budget);
                 Refusal {
                     reason: RefusalReason::NoRoom,
                     ..refusal
@@ -230,7 +233,7 @@ impl Book {
         Some(match &closing.by {
             ClosedBy::Operator => Refusal::plain(RefusalReason::Operator),
             ClosedBy::Budget(key) => match self.budgets.get(key) {
-                Some(budget) => Refusal::by(budget, self.sum_of(key).balance.posted),
+                Some(budget) => self.refused_by(budget),
                 None => Refusal::plain(RefusalReason::Budget),
             },
         })
@@ -260,9 +263,16 @@ impl Book {
             let sum = self.sum_of(budget.key());
             let (posted, pending) = (sum.balance.posted, sum.aside.pending);
             let limit = budget.limit();
-            let refusal = || Refusal::by(budget, posted);
+            let refusal = || self.refused_by(budget);
             if posted >= limit {
                 return Look::Exhausted(budget.key().clone(), refusal());
+            }
+            if let Some(per_call) = budget.declared.per_call.filter(|most| need > *most) {
+                return Look::Refuse(Refusal {
+                    reason: RefusalReason::PerCall,
+                    limit: Some(per_call),
+                    ..refusal()
+                });
             }
             if self.gate_of(budget) == Gate::Off {
                 continue;
@@ -293,14 +303,7 @@ impl Book {
         }
     }
 
-    fn admit(
-        &mut self,
-        ask: Ask,
-        path: &Path,
-        reserved: Tokens,
-        estimate: Estimate,
-        now: Timestamp,
-    ) -> Admitted {
+    fn admit(&mut self, ask: Ask, path: &Path, reserved: Tokens, estimate: Estimate) -> Admitted {
         let facts = CallFacts {
             call: ask.call,
             bottle: ask.bottle,
@@ -309,9 +312,10 @@ impl Book {
             provider: ask.provider,
             model: ask.model,
             wire: ask.wire,
-            started_at: now,
+            started_at: self.windows.latest(),
             accounts: Account::of(path),
         };
+        self.begin_blocks(&facts);
         let admitted = Admitted {
             call: facts.call,
             reserved,

@@ -8,6 +8,7 @@ use bb_proto::units::Tokens;
 use bb_proto::usage::Usage;
 
 use super::closings::Reach;
+use super::settled::Settled;
 use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
 use crate::estimate::{Estimate, FlowRate, Known, used, used_so_far};
 
@@ -51,6 +52,7 @@ pub enum Resolved {
 impl Book {
     /// Counts what has flowed of an open call, and ends it where a binding budget is crossed.
     pub fn flowed(&mut self, call: CallId, known: &Known, now: Timestamp) {
+        self.turn(now);
         let Some(open) = self.open.get(call) else {
             return;
         };
@@ -82,6 +84,7 @@ impl Book {
     ///
     /// A charge above the reservation is recorded in full: the tokens are spent.
     pub fn settle(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
+        self.turn(now);
         let Some(open) = self.open.get(call) else {
             return Resolved::Already;
         };
@@ -138,9 +141,11 @@ impl Book {
 
     /// Corrects a settled call by a later word of the provider.
     pub fn amend(&mut self, call: CallId, outcome: &Outcome, now: Timestamp) -> Resolved {
-        let Some((facts, before)) = self.settled.get(call).cloned() else {
+        self.turn(now);
+        let Some(settled) = self.settled.get(call).cloned() else {
             return Resolved::Already;
         };
+        let (facts, before) = (settled.facts, settled.settlement);
         let charged_before = Estimate {
             input: before.usage.input.unwrap_or(0),
             output: before.usage.output.unwrap_or(0),
@@ -159,6 +164,10 @@ impl Book {
             at: now,
             before,
             after,
+            by: None,
+        });
+        self.keep_resets(&facts, &before, &after, |reset| {
+            settled.before_event <= reset.before_event
         });
         self.judge(&facts, now);
         self.room_changed(&facts, after.charge < before.charge, now);
@@ -167,6 +176,7 @@ impl Book {
 
     /// Takes a call back that was surely not billed.
     pub fn void(&mut self, call: CallId, status: Option<u16>, now: Timestamp) -> Resolved {
+        self.turn(now);
         let Some(open) = self.open.get(call) else {
             return Resolved::Already;
         };
@@ -182,7 +192,7 @@ impl Book {
     }
 
     /// Lets those pass who wait for room; budgets that hold less than they seemed to open first.
-    fn room_changed(&mut self, facts: &CallFacts, have_less: bool, now: Timestamp) {
+    pub(super) fn room_changed(&mut self, facts: &CallFacts, have_less: bool, now: Timestamp) {
         if have_less {
             self.reopen_after(facts, now);
         }
@@ -201,19 +211,24 @@ impl Book {
         }
     }
 
-    fn charged(&self, facts: &CallFacts, usage: Usage, outcome: &Outcome) -> Settlement {
+    pub(super) fn charged(&self, facts: &CallFacts, usage: Usage, outcome: &Outcome) -> Settlement {
         let weights = self.weights(&facts.provider);
         Settlement {
             usage,
             charge: weights.charge(&usage),
-            cache_read: weights.charge(&Usage {
-                cache_read: usage.cache_read,
-                ..Usage::default()
-            }),
+            cache_read: self.cache_read(facts, &usage),
             estimated: true,
             ending: outcome.ending,
             status: outcome.status,
         }
+    }
+
+    /// Returns the part of a charge that is cache reads.
+    pub(super) fn cache_read(&self, facts: &CallFacts, usage: &Usage) -> Tokens {
+        self.weights(&facts.provider).charge(&Usage {
+            cache_read: usage.cache_read,
+            ..Usage::default()
+        })
     }
 
     fn set_flowed(&mut self, call: CallId, flowed: Tokens, now: Timestamp) {
@@ -226,8 +241,10 @@ impl Book {
         let after = open.aside();
         let facts = open.reservation.facts.clone();
         for account in self.live(&facts.accounts) {
-            self.accounts.give_back(account, &facts.provider, before);
-            self.accounts.put_aside(account, &facts.provider, after);
+            self.accounts
+                .give_back(account, &facts.provider, before, facts.started_at);
+            self.accounts
+                .put_aside(account, &facts.provider, after, facts.started_at);
             self.accounts.flow(account, &facts.provider, grown, now);
         }
         self.touch_call(&facts);
@@ -274,10 +291,14 @@ impl Book {
         for account in self.live(&facts.accounts) {
             if let Some(open) = &open {
                 self.accounts
-                    .give_back(account, &facts.provider, open.aside());
+                    .give_back(account, &facts.provider, open.aside(), facts.started_at);
             }
-            self.accounts
-                .post(account, &facts.provider, settlement.balance());
+            self.accounts.post(
+                account,
+                &facts.provider,
+                settlement.balance(),
+                facts.started_at,
+            );
             self.accounts.flow(
                 account,
                 &facts.provider,
@@ -285,7 +306,11 @@ impl Book {
                 at,
             );
         }
-        self.settled.put(facts.clone(), *settlement);
+        self.settled.put(Settled {
+            facts: facts.clone(),
+            settlement: *settlement,
+            before_event: self.next_event,
+        });
         self.touch_call(facts);
     }
 
@@ -297,11 +322,16 @@ impl Book {
     ) {
         for account in self.live(&facts.accounts) {
             self.accounts
-                .post(account, &facts.provider, after.balance());
+                .post(account, &facts.provider, after.balance(), facts.started_at);
             self.accounts
-                .unpost(account, &facts.provider, before.balance());
+                .unpost(account, &facts.provider, before.balance(), facts.started_at);
         }
-        self.settled.put(facts.clone(), *after);
+        let before_event = self.settled.get(facts.call).map(|it| it.before_event);
+        self.settled.put(Settled {
+            facts: facts.clone(),
+            settlement: *after,
+            before_event: before_event.unwrap_or(0),
+        });
         self.touch_call(facts);
     }
 
@@ -309,7 +339,7 @@ impl Book {
         if let Some(open) = self.open.remove(facts.call) {
             for account in self.live(&facts.accounts) {
                 self.accounts
-                    .give_back(account, &facts.provider, open.aside());
+                    .give_back(account, &facts.provider, open.aside(), facts.started_at);
             }
         }
         self.touch_call(facts);
@@ -318,6 +348,11 @@ impl Book {
     /// Charges the calls that were open when the controller ended: the larger of their last mark
     /// and their reservation, and at least what was sent, as an estimate.
     pub fn recover(&mut self, now: Timestamp) -> usize {
+        self.turn(now);
+        let latest = self.windows.latest();
+        if latest > now {
+            self.commit(Entry::Seen(latest));
+        }
         let mut open: Vec<_> = self.open.iter().cloned().collect();
         open.sort_by_key(|open| open.reservation.facts.call);
         for call in &open {
@@ -357,6 +392,8 @@ impl Book {
         for call in &open {
             self.judge(&call.reservation.facts, now);
         }
+        self.find_blocks();
+        self.find_windows();
         self.reopen(None, now);
         open.len()
     }

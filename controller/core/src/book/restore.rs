@@ -9,7 +9,7 @@ use bb_proto::view::Raise;
 
 use super::judge::Exhausted;
 use super::open::Open;
-use super::{Account, Balance, Book, Entry, Reservation, Rules};
+use super::{Account, Balance, Book, Charged, Entry, Reservation, Reset, Rules};
 use crate::bottle::Bottle;
 use crate::budget::{self, Declared};
 use crate::estimate::Called;
@@ -47,6 +47,15 @@ pub struct Saved {
     pub raises: Vec<(BudgetKey, Raise)>,
     /// The balances.
     pub balances: Vec<(Account, ProviderKey, Balance)>,
+    /// What was charged when, of the time that windows look back on; by account and provider, in
+    /// the order of time.
+    pub charged: Vec<Charged>,
+    /// When the blocks began, those too that are over.
+    pub blocks: Vec<(BudgetKey, Timestamp)>,
+    /// The last reset of each budget.
+    pub resets: Vec<(BudgetKey, Reset)>,
+    /// The latest instant that is known to have been seen.
+    pub left_at: Timestamp,
     /// The calls that were open.
     pub open: Vec<OpenCall>,
     /// The last calls that were settled as stated, oldest first: estimates learn from them.
@@ -64,7 +73,9 @@ impl Book {
             next_event: saved.next_event,
             ..Self::default()
         };
-        book.begin_revisions(now);
+        book.resume_windows(saved.left_at, now);
+        // A clock that went back since does not make revisions begin below those of before.
+        book.begin_revisions(book.windows.latest());
         book.budgets.take_settings(rules.budgets.clone());
         book.bottles.take_manifests(rules.manifests.clone());
         book.rules = rules;
@@ -82,6 +93,13 @@ impl Book {
                 book.accounts.restore(account, provider, balance);
             }
         }
+        book.accounts.restore_history(&saved.charged);
+        for (key, reset) in saved.resets {
+            book.windows.put_reset(key, reset, 0);
+        }
+        for (key, from) in saved.blocks {
+            book.windows.put_block(key, from);
+        }
         for call in saved.open {
             book.put_open(&call.reservation, call.flowed);
         }
@@ -93,6 +111,7 @@ impl Book {
             };
             book.estimator.remember(called, &call.usage);
         }
+        book.find_windows();
         book.remember_levels(now);
         book
     }
@@ -124,7 +143,7 @@ impl Book {
     pub(super) fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Reserved(reservation) => self.put_open(reservation, Tokens::ZERO),
-            Entry::Marked { .. } => {}
+            Entry::Marked { .. } | Entry::Seen(_) => {}
             Entry::Settled {
                 facts,
                 at,
@@ -163,6 +182,20 @@ impl Book {
                 self.budgets.raise(key, raise.clone());
                 self.forget_levels(key);
             }
+            Entry::RaiseEnded(key, raise) => {
+                self.budgets.end_raise(key, raise);
+                self.touch_all();
+            }
+            Entry::Reset(key, reset) => {
+                let next = self.next_event;
+                if self.windows.put_reset(key.clone(), reset.clone(), next) {
+                    self.forget_levels(key);
+                }
+            }
+            Entry::BlockBegan(key, from) => {
+                self.windows.put_block(key.clone(), *from);
+                self.touch_shared();
+            }
             Entry::Happened(event) => {
                 self.next_event = event.seq.saturating_add(1);
                 self.touch_head();
@@ -179,7 +212,7 @@ impl Book {
         };
         for account in self.live(&facts.accounts) {
             self.accounts
-                .put_aside(account, &facts.provider, open.aside());
+                .put_aside(account, &facts.provider, open.aside(), facts.started_at);
         }
         self.last_call.insert(
             facts.bottle.clone(),
@@ -225,11 +258,14 @@ impl Book {
             self.accounts.forget(&account);
             self.account_gone(&account);
         }
+        self.windows.forget(of_run);
+        self.paced.retain(|key| !of_run(key));
         self.warned.retain(|key, _| !of_run(key));
         self.exhausted.retain(|key, _| !of_run(key));
     }
 
     fn forget_levels(&mut self, key: &BudgetKey) {
+        self.paced.remove(key);
         self.warned.remove(key);
         self.exhausted.remove(key);
         self.touch_all();

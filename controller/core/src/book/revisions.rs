@@ -114,6 +114,11 @@ impl Book {
         }
     }
 
+    pub(super) fn touch_account(&mut self, account: Account) {
+        let revision = self.next_revision();
+        self.revisions.accounts.insert(account, revision);
+    }
+
     pub(super) fn account_gone(&mut self, account: &Account) {
         self.revisions.accounts.remove(account);
     }

@@ -12,10 +12,19 @@ const SETTLED_MAX: usize = 4_096;
 /// The same of calls that go on in the background.
 const GOING_ON_MAX: usize = 1_024;
 
+/// A call, and how it was settled last.
+#[derive(Debug, Clone)]
+pub(super) struct Settled {
+    pub(super) facts: CallFacts,
+    pub(super) settlement: Settlement,
+    /// The number of the event that came next when it was charged.
+    pub(super) before_event: u64,
+}
+
 /// The calls that were settled last, to be amended.
 #[derive(Debug, Default)]
 pub(super) struct SettledCalls {
-    of: HashMap<CallId, (CallFacts, Settlement)>,
+    of: HashMap<CallId, Settled>,
     order: VecDeque<CallId>,
     /// Those that go on in the background: amended later than others, and not pushed out by them.
     going_on: VecDeque<CallId>,
@@ -23,16 +32,16 @@ pub(super) struct SettledCalls {
 
 impl SettledCalls {
     /// Returns a call and how it was settled.
-    pub(super) fn get(&self, call: CallId) -> Option<&(CallFacts, Settlement)> {
+    pub(super) fn get(&self, call: CallId) -> Option<&Settled> {
         self.of.get(&call)
     }
 
     /// Remembers how a call was settled last.
-    pub(super) fn put(&mut self, facts: CallFacts, settlement: Settlement) {
-        let call = facts.call;
-        let goes_on = settlement.ending == Ending::Background;
-        let before = self.of.insert(call, (facts, settlement));
-        let went_on = before.map(|(_, before)| before.ending == Ending::Background);
+    pub(super) fn put(&mut self, settled: Settled) {
+        let call = settled.facts.call;
+        let goes_on = settled.settlement.ending == Ending::Background;
+        let before = self.of.insert(call, settled);
+        let went_on = before.map(|before| before.settlement.ending == Ending::Background);
         if went_on == Some(goes_on) {
             return;
         }
@@ -77,33 +86,38 @@ mod tests {
         }
     }
 
-    fn settlement(ending: Ending) -> Settlement {
-        Settlement {
+    fn settled(number: u128, ending: Ending) -> Settled {
+        let settlement = Settlement {
             usage: Usage::default(),
             charge: Tokens(1),
             cache_read: Tokens::ZERO,
             estimated: true,
             ending,
             status: None,
+        };
+        Settled {
+            facts: facts(number),
+            settlement,
+            before_event: 0,
         }
     }
 
     #[test]
     fn calls_in_the_background_are_not_forgotten_for_others() {
-        let mut settled = SettledCalls::default();
-        settled.put(facts(0), settlement(Ending::Background));
+        let mut calls = SettledCalls::default();
+        calls.put(settled(0, Ending::Background));
         for number in 1..=10_000 {
-            settled.put(facts(number), settlement(Ending::Complete));
+            calls.put(settled(number, Ending::Complete));
         }
-        assert!(settled.of.contains_key(&facts(0).call));
-        assert!(!settled.of.contains_key(&facts(1).call));
+        assert!(calls.of.contains_key(&facts(0).call));
+        assert!(!calls.of.contains_key(&facts(1).call));
         // Once it has ended it is one of the others.
-        settled.put(facts(0), settlement(Ending::Complete));
-        assert!(settled.going_on.is_empty());
+        calls.put(settled(0, Ending::Complete));
+        assert!(calls.going_on.is_empty());
         for number in 20_000..20_000 + 5_000 {
-            settled.put(facts(number), settlement(Ending::Complete));
+            calls.put(settled(number, Ending::Complete));
         }
-        assert!(!settled.of.contains_key(&facts(0).call));
-        assert_eq!(settled.of.len(), SETTLED_MAX);
+        assert!(!calls.of.contains_key(&facts(0).call));
+        assert_eq!(calls.of.len(), SETTLED_MAX);
     }
 }

@@ -15,3 +15,4 @@ mod spent;
 mod stage;
 mod told;
 mod waiting;
+mod windows;

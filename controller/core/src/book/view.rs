@@ -47,6 +47,9 @@ impl Book {
         let used = sum.balance.posted;
         let rate = self.rate_of(key, now);
         let left_ms = left_ms(limit.minus(used), rate);
+        let spent_at = left_ms.map(|left| now.plus(Millis(left)));
+        let span = self.span_of(key);
+        let pace = self.pace_of(key, used, limit);
         let declared = &budget.declared;
         let launched = match (&declared.source, &key.scope, key.window) {
             (Source::Launch { bottle }, _, _) => Some(bottle),
@@ -63,12 +66,15 @@ impl Book {
             },
             provider: key.provider.clone(),
             window: key.window,
-            from: from.map(|bottle| bottle.launched_at),
-            resets_at: None,
+            from: span
+                .map(|span| span.from)
+                .or(from.map(|bottle| bottle.launched_at)),
+            resets_at: span.map(|span| span.until),
             limit,
             used,
             pending: sum.aside.pending,
             cache_read_percent: (used.0 > 0).then(|| sum.balance.cache_read.percent_of(used)),
+            per_call: declared.per_call,
             ceiling: declared.ceiling,
             cap: declared.cap,
             gate: self.gate_of(budget),
@@ -87,10 +93,10 @@ impl Book {
             raises: budget.raises.clone(),
             rate_per_minute: rate,
             left_ms,
-            spent_at: left_ms.map(|left| now.plus(Millis(left))),
-            resets_first: false,
-            elapsed_thousandths: None,
-            pace_thousandths: None,
+            spent_at,
+            resets_first: span.zip(spent_at).is_some_and(|(span, at)| span.until < at),
+            elapsed_thousandths: pace.map(|pace| pace.elapsed),
+            pace_thousandths: pace.and_then(|pace| pace.pace),
         }
     }
 

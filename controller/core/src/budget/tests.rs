@@ -198,6 +198,7 @@ fn a_raise_counts_on_what_stands_under_its_key() {
     budgets.raise(
         &key,
         Raise {
+            until: None,
             by: Tokens(20),
             at: Timestamp(0),
             uid: 7,

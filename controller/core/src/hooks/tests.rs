@@ -10,6 +10,7 @@ use super::*;
 fn event(subject: char, seq: u64) -> Event {
     let budget = format!("bottle:{subject}/claude/total");
     Event {
+        explained: None,
         seq,
         at: Timestamp(0),
         kind: EventKind::Warned,

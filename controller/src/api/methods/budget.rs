@@ -1,13 +1,16 @@
 //! Budgets: listed, set, unset, raised.
 
-use bb_core::book::{Book, BudgetActed, Check, Order, RefusalReason};
+use bb_core::book::{Book, BudgetActed, Check, Lasts, Order, RefusalReason};
+use bb_core::budget::Declared;
 use bb_proto::budget::{BudgetKey, ProviderSelector};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::reply::{BudgetChanged, BudgetChecked, Budgets, Explanation, Would};
 use bb_proto::request::{
-    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetSet, BudgetUnset, Expect,
+    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet, BudgetUnset,
+    Expect,
 };
 use bb_proto::time::Timestamp;
+use bb_proto::view::Source;
 
 use super::super::Api;
 use super::super::view::with_newest_raises;
@@ -97,17 +100,18 @@ impl Api {
             why: params.why.clone(),
             dry_run: params.dry_run,
         };
-        let BudgetSet {
-            budget,
-            limit,
-            cap,
-            ceiling,
-            expect,
-            ..
-        } = params;
-        self.change(budget.clone(), expect, order, move |book, order, now| {
-            book.budget_set(budget, limit, cap, ceiling, order, now)
-        })
+        let declared = Declared {
+            cap: params.cap,
+            ceiling: params.ceiling,
+            per_call: params.per_call,
+            ..Declared::hard(params.budget.clone(), params.limit, Source::Command { uid })
+        };
+        self.change(
+            params.budget,
+            params.expect,
+            order,
+            move |book, order, now| book.budget_set(declared, order, now),
+        )
         .await
     }
 
@@ -138,11 +142,39 @@ impl Api {
             why: params.why.clone(),
             dry_run: params.dry_run,
         };
+        let lasts = match (params.for_ms, params.once) {
+            (None, false) => Lasts::ForGood,
+            (Some(time), false) => Lasts::For(time),
+            (None, true) => Lasts::Once,
+            (Some(_), true) => {
+                let text = "a raise lasts for a time or until the window turns, not both";
+                return Err(
+                    RpcError::new(ErrorCode::InvalidParams, text).with_hint("give for_ms or once")
+                );
+            }
+        };
         let BudgetRaise {
             budget, by, expect, ..
         } = params;
         self.change(budget.clone(), expect, order, move |book, order, now| {
-            book.budget_raise(&budget, by, order, now)
+            book.budget_raise(&budget, by, lasts, order, now)
+        })
+        .await
+    }
+
+    pub(super) async fn budget_reset(
+        &self,
+        params: BudgetReset,
+        uid: u32,
+    ) -> Result<BudgetChanged, RpcError> {
+        let order = Order {
+            uid,
+            why: params.why.clone(),
+            dry_run: params.dry_run,
+        };
+        let BudgetReset { budget, expect, .. } = params;
+        self.change(budget.clone(), expect, order, move |book, order, now| {
+            book.budget_reset(&budget, order, now)
         })
         .await
     }
@@ -183,9 +215,10 @@ fn checked(check: Check) -> BudgetChecked {
             let would = match refusal.reason {
                 RefusalReason::Operator => Would::BeCutOff,
                 RefusalReason::Ended => Would::HaveEnded,
-                RefusalReason::Budget | RefusalReason::NoRoom | RefusalReason::Background => {
-                    Would::BeOverBudget
-                }
+                RefusalReason::Budget
+                | RefusalReason::NoRoom
+                | RefusalReason::PerCall
+                | RefusalReason::Background => Would::BeOverBudget,
             };
             (would, Some(refusal))
         }

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bb_core::book::Order;
 use bb_proto::error::{ErrorCode, RpcError};
-use bb_proto::reply::{LedgerBackedUp, LedgerEntries, LedgerVerified};
-use bb_proto::request::{LedgerBackup, LedgerExport, LedgerTail};
+use bb_proto::reply::{LedgerBackedUp, LedgerCorrected, LedgerEntries, LedgerVerified};
+use bb_proto::request::{LedgerBackup, LedgerCorrect, LedgerExport, LedgerTail};
+use bb_proto::usage::Usage;
 use tokio::sync::SemaphorePermit;
 
 use super::super::Api;
-use super::store_error;
 use super::system::WAIT_MAX;
+use super::{closed, store_error};
 use crate::store::reader::{BackupError, Copied};
 
 /// Between two looks for an entry that is waited for: other things change far more often.
@@ -81,6 +83,40 @@ impl Api {
             bytes,
             entries,
             took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    pub(super) async fn ledger_correct(
+        &self,
+        params: LedgerCorrect,
+        uid: u32,
+    ) -> Result<LedgerCorrected, RpcError> {
+        let call = params.call;
+        let known = self.read(move |reader| reader.settled(call)).await?;
+        let counts = Usage {
+            input: params.input,
+            cache_read: params.cache_read,
+            cache_write: params.cache_write,
+            output: params.output,
+            reasoning: None,
+        };
+        let order = Order {
+            uid,
+            why: params.why,
+            dry_run: params.dry_run,
+        };
+        let acted = self
+            .parts()
+            .ledger
+            .act(move |book, now| book.correct(known, call, &counts, &order, now))
+            .await;
+        let (before, after) = acted.map_err(closed)??;
+        Ok(LedgerCorrected {
+            call,
+            before: before.charge,
+            after: after.charge,
+            usage: after.usage,
+            dry_run: params.dry_run,
         })
     }
 

@@ -51,6 +51,8 @@ pub(super) fn request_id(call: &Call) -> Option<&str> {
         Call::BudgetSet(params) => params.request_id.as_deref(),
         Call::BudgetUnset(params) => params.request_id.as_deref(),
         Call::BudgetRaise(params) => params.request_id.as_deref(),
+        Call::BudgetReset(params) => params.request_id.as_deref(),
+        Call::LedgerCorrect(params) => params.request_id.as_deref(),
         Call::SettingsReload(params) => params.request_id.as_deref(),
         _ => None,
     }
@@ -65,6 +67,8 @@ fn why(call: &Call) -> Option<&str> {
         Call::BudgetSet(params) => params.why.as_deref(),
         Call::BudgetUnset(params) => params.why.as_deref(),
         Call::BudgetRaise(params) => params.why.as_deref(),
+        Call::BudgetReset(params) => params.why.as_deref(),
+        Call::LedgerCorrect(params) => params.why.as_deref(),
         _ => None,
     }
 }

@@ -32,6 +32,7 @@ fn each_budget_is_read_with_its_options_and_its_line() {
         let BudgetSetting {
             key,
             limit,
+            per_call,
             cap,
             ceiling,
             warn,
@@ -39,19 +40,20 @@ fn each_budget_is_read_with_its_options_and_its_line() {
             gate,
             line,
         } = it;
-        format!("{line} {key} {limit} {cap:?} {ceiling} {warn:?} {policy:?} {gate:?}")
+        let per_call = per_call.map_or(0, |most| most.0);
+        format!("{line} {key} {limit} {per_call} {cap:?} {ceiling} {warn:?} {policy:?} {gate:?}")
     };
     let budgets: Vec<String> = everything().budgets.iter().map(line).collect();
     assert_eq!(
         budgets,
         [
-            "3 host/claude/total 5000000 Hard false [75] None None",
-            "4 host/codex/total 2000000 Hard true [10, 90] Some(Cutoff) Some(Off)",
-            "13 host/all/total 1500000000 Soft false [] None None",
-            "39 bottle:web/claude/total 1000000 Hard false [75] None None",
-            "40 bottle:web/claude/run 200000 Hard false [75] None None",
-            "41 bottle:web/local/run 300000 Hard false [75] None None",
-            "51 agent:reviewer/claude/total 300000 Hard false [75] None None",
+            "3 host/claude/total 5000000 0 Hard false [75] None None",
+            "4 host/codex/total 2000000 0 Hard true [10, 90] Some(Cutoff) Some(Off)",
+            "13 host/all/total 1500000000 0 Soft false [] None None",
+            "39 bottle:web/claude/total 1000000 0 Hard false [75] None None",
+            "40 bottle:web/claude/run 200000 0 Hard false [75] None None",
+            "41 bottle:web/local/run 300000 0 Hard false [75] None None",
+            "52 agent:reviewer/claude/week sun 09:00 300000 60000 Hard false [75] None None",
         ]
     );
 }
@@ -161,7 +163,8 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
     assert_eq!(
         shown["budgets"][1],
         json!({
-            "budget": "host/codex/total", "limit": 2_000_000, "cap": "hard", "ceiling": true,
+            "budget": "host/codex/total", "limit": 2_000_000,
+            "per_call": null, "cap": "hard", "ceiling": true,
             "warn": [10, 90], "shutdown": "cutoff", "gate": "off", "line": 4,
         })
     );
@@ -171,7 +174,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
             "copies": null, "upstream": null, "credential": "env:ANTHROPIC_API_KEY",
             "weights_thousandths":
                 {"input": 1000, "cache_read": 100, "cache_write": 1250, "output": 5000},
-            "include_usage": null, "websocket": null, "line": 53,
+            "include_usage": null, "websocket": null, "line": 58,
         })
     );
     assert_eq!(
@@ -395,7 +398,7 @@ fn a_change_of_the_command_is_told() {
         [
             "on_event: command \"/bin/sh\" -> \"/bin/cat\" \"-n\"",
             "on_event: timeout 10s -> 1m",
-            "on_event: events [warned, exhausted, cutoff, restored, ledger, recovered] -> [warned, cutoff]",
+            "on_event: events [warned, paced, exhausted, cutoff, restored, ledger, recovered] -> [warned, cutoff]",
         ]
     );
     assert_eq!(other.changes(&none), ["on_event removed"]);

@@ -16,7 +16,8 @@ const SCANNED_MAX: u32 = 10_000;
 const PAGE_BYTES_MAX: usize = 900 << 10;
 
 const COLUMNS: &str = "seq, kind, call, at, started_at, bottle, run, agent, provider, wire, model,
-    input, cache_read, cache_write, output, reasoning, charge, overrun, estimated, ending, status";
+    input, cache_read, cache_write, output, reasoning, charge, overrun, estimated, ending, status,
+    uid, why";
 const DOING: &str = "reading entries";
 
 /// Says of an error what was being done.
@@ -206,5 +207,7 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
         estimated: row.get(18).map_err(WRAP)?,
         ending: to_word(table, &text(19)?)?,
         status: row.get(20).map_err(WRAP)?,
+        uid: row.get(21).map_err(WRAP)?,
+        why: row.get(22).map_err(WRAP)?,
     })
 }

@@ -102,6 +102,7 @@ fn a_newer_file_is_refused_and_one_that_is_none_is_named_so() {
 /// A group that fills pages.
 fn filling(seq: u64) -> Group {
     let event = Event {
+        explained: None,
         seq,
         at: Timestamp(1),
         kind: EventKind::Refused,

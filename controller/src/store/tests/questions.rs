@@ -215,7 +215,7 @@ fn a_question_is_narrowed_and_its_total_counts_beyond_the_rows() {
 }
 
 #[test]
-fn the_audit_has_what_was_decided_and_events_have_all() {
+fn the_audit_has_what_was_decided_and_what_was_refused() {
     let mut played = Played::begin(&[]);
     played.register("web", None);
     let order = bb_core::book::Order::default();
@@ -240,7 +240,7 @@ fn the_audit_has_what_was_decided_and_events_have_all() {
             .collect::<Vec<_>>()
     };
     assert_eq!(kinds(false), ["Refused", "Cutoff", "Launched"]);
-    assert_eq!(kinds(true), ["Cutoff", "Launched"]);
+    assert_eq!(kinds(true), ["Refused", "Cutoff", "Launched"]);
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bb_core::book::{Book, Order};
+use bb_core::book::{Book, Lasts, Order};
+use bb_core::budget::Declared;
 use bb_proto::budget::{BudgetKey, Cap};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
-use bb_proto::view;
+use bb_proto::view::{self, Source};
 use rusqlite::Connection;
 
 use super::played::{Played, outcome, provider};
@@ -20,12 +21,15 @@ const PARENTS: [(&str, &[&str]); 5] = [
     ("d", &["c", "a"]),
 ];
 const AGENTS: [Option<&str>; 3] = [None, Some("reviewer"), Some("writer")];
-const BUDGETS: [&str; 5] = [
+const BUDGETS: [&str; 8] = [
     "host/claude/total",
     "host/all/total",
     "bottle:base/claude/total",
     "bottle:d/all/run",
     "agent:reviewer/codex/total",
+    "host/claude/hour",
+    "bottle:a/all/rolling 90m",
+    "agent:writer/claude/block 1h",
 ];
 
 struct Dice(u64);
@@ -98,13 +102,18 @@ fn change_budget(played: &mut Played, dice: &mut Dice, budget: &BudgetKey, order
     let (now, tokens) = (played.now, Tokens(1 + dice.roll(6_000)));
     match dice.roll(4) {
         0 => drop(played.book.budget_unset(budget, order, now)),
-        1 => drop(played.book.budget_raise(budget, tokens, order, now)),
+        1 => drop(
+            played
+                .book
+                .budget_raise(budget, tokens, Lasts::ForGood, order, now),
+        ),
         hard => {
             let cap = if hard == 2 { Cap::Hard } else { Cap::Soft };
-            let set = played
-                .book
-                .budget_set(budget.clone(), tokens, cap, false, order, now);
-            drop(set);
+            let declared = Declared {
+                cap,
+                ..Declared::hard(budget.clone(), tokens, Source::Command { uid: 0 })
+            };
+            drop(played.book.budget_set(declared, order, now));
         }
     }
 }
@@ -137,6 +146,7 @@ fn lasting(book: &Book, now: Timestamp) -> (Vec<view::Bottle>, Vec<view::Budget>
             rate_per_minute: 0,
             left_ms: None,
             spent_at: None,
+            resets_first: false,
             ..budget
         });
     (bottles.collect(), budgets.collect())

@@ -1,8 +1,9 @@
-//! `bb-ctl budget set`, `unset` and `raise`.
+//! `bb-ctl budget set`, `unset`, `raise` and `reset`.
 
 use bb_proto::budget::{BudgetKey, Cap, KeyError, Window};
 use bb_proto::reply::BudgetChanged;
-use bb_proto::request::{BudgetRaise, BudgetSet, BudgetUnset};
+use bb_proto::request::{BudgetRaise, BudgetReset, BudgetSet, BudgetUnset};
+use bb_proto::time::Millis;
 use bb_proto::units::{Tokens, TokensError};
 
 use super::key::{self, PartialKey};
@@ -32,9 +33,13 @@ pub(in crate::ctl) struct Set {
     /// How many tokens
     #[arg(value_name = "LIMIT", allow_negative_numbers = true)]
     limit: Option<String>,
-    /// Over which time it counts: total (never resets) or run (this run of a bottle)
+    /// Over which time it counts: total (never resets), run (this run of a bottle), hour, day, week,
+    /// month, "day 09:00", "week sun 09:00", "rolling 5h" or "block 5h"
     #[arg(long, value_name = "WINDOW")]
     window: Option<Window>,
+    /// Refuse a call that is expected to cost more than so many tokens
+    #[arg(long, value_name = "TOKENS", allow_negative_numbers = true)]
+    per_call: Option<Tokens>,
     /// Only warn; never refuse a call
     #[arg(long)]
     soft: bool,
@@ -58,10 +63,11 @@ pub(in crate::ctl) struct Unset {
     said: Said,
 }
 
-/// Raise a budget's limit for good
+/// Raise a budget's limit, for good or for a while
 ///
 /// KEY is SCOPE/PROVIDER/WINDOW, or as much of it as tells the budget from the others: web,
-/// web/claude. What the budget had cut off opens by itself when there is room again.
+/// web/claude. What the budget had cut off opens by itself when there is room again. When a raise
+/// for a while ends, the limit before it holds again, and may be spent on the spot.
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Raise {
     /// The budget
@@ -70,6 +76,25 @@ pub(in crate::ctl) struct Raise {
     /// By how many tokens, such as +1M
     #[arg(value_name = "TOKENS", value_parser = tokens_to_add, allow_negative_numbers = true)]
     by: Tokens,
+    /// For how long, such as 2h; else for good
+    #[arg(long = "for", value_name = "TIME", value_parser = time, conflicts_with = "once")]
+    lasts: Option<Millis>,
+    /// Until the budget's window turns
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    said: Said,
+}
+
+/// Begin a budget's count anew, at nothing
+///
+/// KEY is SCOPE/PROVIDER/WINDOW, or as much of it as tells the budget from the others: web,
+/// web/claude. The ledger keeps what was charged; only this budget no longer counts it.
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Reset {
+    /// The budget
+    #[arg(value_name = "KEY")]
+    key: PartialKey,
     #[command(flatten)]
     said: Said,
 }
@@ -100,6 +125,7 @@ impl Set {
             expect: None,
             budget: budget.clone(),
             limit,
+            per_call: self.per_call,
             cap: if self.soft { Cap::Soft } else { Cap::Hard },
             ceiling: self.ceiling,
             why: self.said.why,
@@ -151,6 +177,8 @@ impl Raise {
             expect: None,
             budget: budget.clone(),
             by,
+            for_ms: self.lasts,
+            once: self.once,
             why: self.said.why,
             request_id: None,
             dry_run: self.said.dry_run,
@@ -165,6 +193,30 @@ impl Raise {
         })?;
         Ok(Exit::DONE)
     }
+}
+
+impl Reset {
+    pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
+        let budget = self.key.find(connection)?;
+        let changed = connection.call(&BudgetReset {
+            expect: None,
+            budget: budget.clone(),
+            why: self.said.why,
+            request_id: None,
+            dry_run: self.said.dry_run,
+        })?;
+        output.show(&changed, |changed| report(changed, "reset", &budget, ""))?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn time(text: &str) -> Result<Millis, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let millis = u64::try_from(time.as_millis()).map_err(|_| "that is too long".to_owned())?;
+    if millis == 0 {
+        return Err("a raise for no time; give one such as 2h".to_owned());
+    }
+    Ok(Millis(millis))
 }
 
 /// Reads `SCOPE PROVIDER LIMIT` or `KEY LIMIT`.
@@ -272,6 +324,10 @@ mod tests {
             ok("host/claude/total", 1_000_000_000)
         );
         assert_eq!(
+            read(&["web/claude/week sun 09:00", "7"], None),
+            ok("bottle:web/claude/week sun 09:00", 7)
+        );
+        assert_eq!(
             read(&["web/claude", "7"], None),
             ok("bottle:web/claude/total", 7)
         );
@@ -285,12 +341,11 @@ mod tests {
             &["host", "claude", "-5"],
             &["host", "claude", "many"],
             &["host/claude/run", "5M"],
-            &["host/claude/day", "5M"],
+            &["host/claude/fortnight", "5M"],
+            &["host/claude/rolling 0h", "5M"],
         ] {
             assert!(read(what, None).is_err(), "{what:?}");
         }
-        let later = read(&["host/claude/day", "5M"], None).expect_err("a later window");
-        assert!(later.contains("not available in this version"), "{later}");
     }
 
     #[test]

@@ -157,6 +157,8 @@ fn raise_request(raise: &Raise) -> BudgetRaise {
         expect: None,
         budget: raise.budget.clone(),
         by: raise.by,
+        for_ms: None,
+        once: false,
         why: None,
         request_id: Some(raise.request_id.clone()),
         dry_run: false,

@@ -103,6 +103,7 @@ fn poisoned(numbers: &mut Numbers, width: u16, height: u16) -> State {
         .into_iter()
         .map(|row| {
             let event = bb_proto::event::Event {
+                explained: None,
                 seq: row.seq + 10,
                 at: row.at,
                 kind: row.kind,

@@ -93,6 +93,7 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Ended => "ended",
         EventKind::Removed => "removed",
         EventKind::Warned => "warn",
+        EventKind::Paced => "pace",
         EventKind::Exhausted => "spent",
         EventKind::Cutoff => "cut off",
         EventKind::Restored => "restore",
@@ -103,6 +104,8 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Settings => "settings",
         EventKind::Ledger => "ledger",
         EventKind::Recovered => "recover",
+        EventKind::Corrected => "correct",
+        EventKind::Clock => "clock",
         _ => "?",
     }
 }
@@ -110,9 +113,12 @@ fn kind(kind: EventKind) -> &'static str {
 /// Returns the role of an event by its kind.
 pub(crate) fn role(kind: EventKind) -> Role {
     match kind {
-        EventKind::Warned | EventKind::Overrun | EventKind::Refused | EventKind::Recovered => {
-            Role::Warn
-        }
+        EventKind::Warned
+        | EventKind::Paced
+        | EventKind::Overrun
+        | EventKind::Refused
+        | EventKind::Recovered
+        | EventKind::Clock => Role::Warn,
         EventKind::Exhausted | EventKind::Cutoff | EventKind::Ledger => Role::Crit,
         EventKind::Restored => Role::Ok,
         _ => Role::Muted,

@@ -9,6 +9,7 @@ use bb_proto::time::Millis;
 use bb_proto::units::{Thousandths, Tokens};
 use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::Source;
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::book::{Order, Rules};
@@ -104,6 +105,7 @@ pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
     match args.word(0) {
         "gate" => rules.gate = gate(args.word(1)),
         "wait" => rules.wait = Millis(args.parse::<u64>(1).saturating_mul(1_000)),
+        "zone" => rules.zone = TimeZone::posix(args.word(1)).expect("a zone"),
         "finish" => rules.in_flight_finish = true,
         "weights" => {
             let weights = Weights {
@@ -137,6 +139,7 @@ pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
                 ceiling: args.has("ceiling"),
                 warn: warn.unwrap_or_default(),
                 gate: args.value("gate").map(gate),
+                per_call: args.value("percall").map(|it| Tokens(parse(it))),
                 ..Declared::hard(key(text), Tokens(args.parse(1)), source)
             });
         }
@@ -155,8 +158,9 @@ pub(super) fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect(text)
 }
 
-/// Reads `host/claude` as `host/claude/total`.
+/// Reads `host/claude` as `host/claude/total`, and `rolling_5h` as a window of two words.
 pub(super) fn key(text: &str) -> BudgetKey {
+    let text = &text.replace('_', " ");
     match text.matches('/').count() {
         1 => parse(&format!("{text}/total")),
         _ => parse(text),

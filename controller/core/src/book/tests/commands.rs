@@ -11,7 +11,7 @@ pub(super) const BEGINNING: [&str; 5] = [
     "launch base",
     "launch c",
 ];
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
     "settings",
     "settings host/claude 200 warn=50,80",
     "settings host/all 300 ceiling; bottle:base/claude 150; agent:dev/claude 60; bottle a parents=base",
@@ -21,8 +21,10 @@ const SETTINGS: [&str; 7] = [
     "settings host/claude 120 gate=off; bottle:a/claude 40; bottle:root/all 200 ceiling
         ; bottle a parents=root agent=dev; bottle b parents=base; bottle base parents=root",
     "settings gate off; host/all 150; bottle:a/codex 30 gate=estimate",
+    "settings host/claude/hour 90 warn=50; host/all/rolling_10m 60 ceiling; bottle a parents=base",
+    "settings host/claude/block_20m 70; host/claude 300; bottle:a/all/hour 40 ceiling; bottle a agent=dev",
 ];
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 13] = [
     "host/claude",
     "host/all",
     "agent:dev/claude",
@@ -32,6 +34,10 @@ const KEYS: [&str; 9] = [
     "bottle:base/all",
     "bottle:base/claude/run",
     "bottle:root/claude",
+    "host/claude/hour",
+    "bottle:a/all/rolling_10m",
+    "agent:dev/claude/block_20m",
+    "bottle:base/claude/rolling_2d",
 ];
 
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
@@ -55,6 +61,8 @@ pub(super) fn command() -> impl Strategy<Value = String> {
         4 => (pick(), used()).prop_map(|(n, used)| format!("amend #{n} {used}")),
         5 => pick().prop_map(|n| format!("withdraw #{n}")),
         4 => (0_u64..20).prop_map(|s| format!("wait {s}")),
+        3 => select(&[61_u64, 310, 900, 1_300, 3_700][..]).prop_map(|s| format!("wait {s}")),
+        1 => select(&[-4_000_i64, -60, 4_000][..]).prop_map(|s| format!("clock {s}")),
         10 => (
             bottle(),
             word(&["", "", "", "parents=base", "parents=base,root", "parents=root,base"]),
@@ -72,6 +80,10 @@ pub(super) fn command() -> impl Strategy<Value = String> {
             .prop_map(|(key, limit, flag)| format!("set {key} {limit} {flag}")),
         3 => select(&KEYS[..]).prop_map(|key| format!("unset {key}")),
         6 => (select(&KEYS[..]), 1_u64..60).prop_map(|(key, by)| format!("raise {key} {by}")),
+        2 => (select(&KEYS[..]), 1_u64..60, word(&["once", "for=30", "for=1000"]))
+            .prop_map(|(key, by, lasts)| format!("raise {key} {by} {lasts}")),
+        2 => select(&KEYS[..]).prop_map(|key| format!("reset {key}")),
+        2 => (pick(), used()).prop_map(|(n, used)| format!("correct #{n} {used}")),
         2 => (bottle(), 1_u64..60).prop_map(|(b, by)| format!("raise launch:{b}/claude {by}")),
         3 => select(&SETTINGS[..]).prop_map(str::to_owned),
         1 => word(&["crash", "crash", "crash", "crash", "idle"]).prop_map(str::to_owned),

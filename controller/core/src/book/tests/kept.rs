@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bb_proto::budget::BudgetKey;
-use bb_proto::ids::{BottleName, CallId, ProviderKey};
+use bb_proto::budget::{BudgetKey, Scope, Window};
+use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
 use bb_proto::view::Raise;
 
-use crate::book::{Account, Balance, Book, Entry, OpenCall, Outbox, PastCall, Saved};
+use crate::book::history::{MINUTE_MS, floor};
+use crate::book::{
+    Account, Balance, Book, CallFacts, Charged, Entry, OpenCall, Outbox, PastCall, Reset, Saved,
+};
 use crate::bottle::Bottle;
 use crate::budget::Declared;
 
@@ -19,6 +23,10 @@ pub(super) struct Kept {
     commands: BTreeMap<BudgetKey, Declared>,
     raises: Vec<(BudgetKey, Raise)>,
     past: Vec<PastCall>,
+    charged: BTreeMap<(Account, ProviderKey, Timestamp), Balance>,
+    blocks: BTreeMap<BudgetKey, Timestamp>,
+    resets: BTreeMap<BudgetKey, Reset>,
+    left_at: Timestamp,
     next_event: u64,
 }
 
@@ -38,6 +46,7 @@ impl Kept {
     fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Reserved(reservation) => {
+                self.left_at = self.left_at.max(reservation.facts.started_at);
                 let open = OpenCall {
                     reservation: reservation.clone(),
                     flowed: bb_proto::units::Tokens::ZERO,
@@ -54,6 +63,7 @@ impl Kept {
                 facts, settlement, ..
             } => {
                 self.close(facts.call);
+                self.charge(facts, settlement.balance(), Balance::default());
                 if !settlement.estimated {
                     self.past.push(PastCall {
                         provider: facts.provider.clone(),
@@ -64,11 +74,21 @@ impl Kept {
                 }
             }
             Entry::Voided { facts, .. } => self.close(facts.call),
-            Entry::Amended { .. } => {}
+            Entry::Amended {
+                facts,
+                before,
+                after,
+                ..
+            } => self.charge(facts, after.balance(), before.balance()),
             Entry::Bottle(bottle) => {
+                let before = self.bottles.get(&bottle.name).map(|before| before.run);
+                if let Some(over) = before.filter(|before| *before != bottle.run) {
+                    self.forget_run(&bottle.name, over);
+                }
                 self.bottles.insert(bottle.name.clone(), (**bottle).clone());
             }
-            Entry::BottleRemoved { name, .. } => {
+            Entry::BottleRemoved { name, run } => {
+                self.forget_run(name, *run);
                 self.bottles.remove(name);
             }
             Entry::BudgetSet(declared) => {
@@ -80,6 +100,17 @@ impl Kept {
                 self.commands.remove(key);
             }
             Entry::Raised(key, raise) => self.raises.push((key.clone(), raise.clone())),
+            Entry::Seen(at) => self.left_at = self.left_at.max(*at),
+            Entry::RaiseEnded(key, over) => {
+                self.raises
+                    .retain(|(raised, raise)| (raised, raise) != (key, over));
+            }
+            Entry::Reset(key, reset) => {
+                self.resets.insert(key.clone(), reset.clone());
+            }
+            Entry::BlockBegan(key, from) => {
+                self.blocks.insert(key.clone(), *from);
+            }
             Entry::Happened(event) => {
                 assert_eq!(
                     event.seq, self.next_event,
@@ -87,6 +118,27 @@ impl Kept {
                 );
                 self.next_event = event.seq.saturating_add(1);
             }
+        }
+    }
+
+    fn forget_run(&mut self, name: &BottleName, over: RunId) {
+        self.resets.retain(|key, _| match &key.scope {
+            Scope::Launch(run) => *run != over,
+            Scope::Bottle(of) => of != name || key.window != Window::Run,
+            Scope::Agent(_) | Scope::Host => true,
+        });
+    }
+
+    fn charge(&mut self, facts: &CallFacts, charge: Balance, before: Balance) {
+        let minute = floor(facts.started_at, MINUTE_MS);
+        for account in facts
+            .accounts
+            .iter()
+            .filter(|account| account.has_windows())
+        {
+            let key = (account.clone(), facts.provider.clone(), minute);
+            let charged = self.charged.entry(key).or_default();
+            *charged = charged.plus(charge).minus(before);
         }
     }
 
@@ -106,6 +158,19 @@ impl Kept {
                 .collect(),
             open: self.open.values().cloned().collect(),
             past: self.past.clone(),
+            charged: self
+                .charged
+                .iter()
+                .map(|((account, provider, at), charge)| Charged {
+                    account: account.clone(),
+                    provider: provider.clone(),
+                    at: *at,
+                    charge: *charge,
+                })
+                .collect(),
+            blocks: self.blocks.clone().into_iter().collect(),
+            resets: self.resets.clone().into_iter().collect(),
+            left_at: self.left_at,
             next_event: self.next_event,
         }
     }

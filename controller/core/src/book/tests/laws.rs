@@ -110,7 +110,7 @@ impl Court {
                 return Some(format!("{before}{} {rest}", self.calls));
             }
             "withdraw" => self.model.waiting.iter().map(|ask| ask.call).collect(),
-            "amend" => self.model.settled.iter().copied().collect(),
+            "amend" | "correct" => self.model.settled.iter().copied().collect(),
             _ => self.model.open.keys().copied().collect(),
         };
         let call = *from.get(pick.checked_rem(from.len())?)?;
@@ -123,7 +123,8 @@ impl Court {
         let args = Args::of(command);
         match args.word(0) {
             "reserve" => self.reserve(command, &args),
-            "cutoff" | "restore" | "stop" | "remove" | "set" | "unset" | "raise" => {
+            "cutoff" | "restore" | "stop" | "remove" | "set" | "unset" | "raise" | "reset"
+            | "correct" => {
                 let said = self.play(&format!("{command} dry"));
                 let done = self.play(command);
                 assert_eq!(
@@ -205,6 +206,7 @@ impl Court {
                 Effect::TokenIssued { .. } | Effect::TokenRevoked(_) => {}
             }
         }
+        self.model.amended = false;
         for entry in &self.stage.outbox.entries {
             self.model.apply(book, entry);
         }
@@ -285,7 +287,8 @@ impl Court {
                 let flowed = self.model.flowed(book, budget);
                 let used = self.model.posted(book, budget).plus(flowed);
                 let spent = used >= budget.limit();
-                let too_large = closing.limit.is_some_and(|then| budget.limit() <= then);
+                let left = budget.limit().minus(self.model.posted(book, budget));
+                let too_large = closing.room.is_some_and(|then| left <= then);
                 assert!(spent || too_large, "{key} has room");
             }
         }

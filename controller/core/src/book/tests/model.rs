@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bb_proto::budget::{BudgetKey, Cap, Gate, ProviderSelector, Scope, Window};
+use bb_proto::budget::{BudgetKey, Cap, Gate, Minutes, ProviderSelector, Scope, Window};
 use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::Source;
 
@@ -25,6 +26,7 @@ pub(super) struct Call {
     pub(super) provider: ProviderKey,
     pub(super) accounts: Vec<Account>,
     reserved: Tokens,
+    started_at: Timestamp,
     pub(super) flowed: Tokens,
 }
 
@@ -37,11 +39,42 @@ pub(super) struct Model {
     /// Calls that wait, in the order they came.
     pub(super) waiting: Vec<Ask>,
     pub(super) cut: BTreeSet<CallId>,
+    runs: BTreeMap<BottleName, RunId>,
+    charges: BTreeMap<CallId, Charge>,
+    blocks: BTreeMap<BudgetKey, Timestamp>,
+    /// The calls that a reset of a budget no longer counts, and when it was.
+    resets: BTreeMap<BudgetKey, (Timestamp, BTreeSet<CallId>)>,
+    /// Whether the entry before amended a call: what it changes of resets is no reset.
+    pub(super) amended: bool,
+}
+
+/// What a call was charged.
+#[derive(Debug)]
+struct Charge {
+    accounts: Vec<Account>,
+    provider: ProviderKey,
+    started_at: Timestamp,
+    tokens: Tokens,
 }
 
 impl Model {
     pub(super) fn apply(&mut self, book: &Book, entry: &Entry) {
+        let is_reset = matches!(entry, Entry::Reset(..));
+        self.amended = matches!(entry, Entry::Amended { .. }) || is_reset && self.amended;
         match entry {
+            Entry::Bottle(bottle) => {
+                let own = Scope::Bottle(bottle.name.clone());
+                let is_new = self.runs.insert(bottle.name.clone(), bottle.run) != Some(bottle.run);
+                self.resets
+                    .retain(|key, _| !(is_new && key.scope == own && key.window == Window::Run));
+            }
+            Entry::BlockBegan(key, from) => {
+                self.blocks.insert(key.clone(), *from);
+            }
+            Entry::Reset(key, reset) if !self.amended => {
+                let calls = self.charges.keys().copied().collect();
+                self.resets.insert(key.clone(), (reset.at, calls));
+            }
             Entry::Reserved(new) => {
                 let facts = &new.facts;
                 assert_eq!(
@@ -63,6 +96,7 @@ impl Model {
                     provider: facts.provider.clone(),
                     accounts: facts.accounts.clone(),
                     reserved: new.reserved,
+                    started_at: facts.started_at,
                     flowed: Tokens::ZERO,
                 };
                 assert!(self.open.insert(facts.call, call).is_none(), "open once");
@@ -75,6 +109,13 @@ impl Model {
                     "an open call resolves once"
                 );
                 assert!(self.settled.insert(facts.call), "and is charged once");
+                let charge = Charge {
+                    accounts: facts.accounts.clone(),
+                    provider: facts.provider.clone(),
+                    started_at: facts.started_at,
+                    tokens: settlement.charge,
+                };
+                self.charges.insert(facts.call, charge);
                 self.post(&facts.accounts, &facts.provider, |sum| {
                     sum.plus(settlement.charge)
                 });
@@ -89,6 +130,8 @@ impl Model {
                     self.settled.contains(&facts.call),
                     "what was charged is corrected"
                 );
+                let charge = self.charges.get_mut(&facts.call).expect("a charge");
+                charge.tokens = after.charge;
                 self.post(&facts.accounts, &facts.provider, |sum| {
                     sum.plus(after.charge).minus(before.charge)
                 });
@@ -114,21 +157,57 @@ impl Model {
     }
 
     pub(super) fn posted(&self, book: &Book, budget: &Budget) -> Tokens {
-        let account = account(book, budget.key());
-        let counted = self
-            .posted
-            .iter()
-            .filter(|((a, p), _)| Some(a) == account.as_ref() && budget.key().provider.matches(p));
-        counted.fold(Tokens::ZERO, |sum, (_, posted)| sum.plus(*posted))
+        let key = budget.key();
+        let (account, from) = (account(book, key), self.from(book, key));
+        let forgiven = self.resets.get(key).map(|(_, calls)| calls);
+        let counted = self.charges.iter().filter(|(call, charge)| {
+            account
+                .as_ref()
+                .is_some_and(|it| charge.accounts.contains(it))
+                && key.provider.matches(&charge.provider)
+                && charge.started_at >= from
+                && !forgiven.is_some_and(|calls| calls.contains(call))
+        });
+        counted.fold(Tokens::ZERO, |sum, (_, charge)| sum.plus(charge.tokens))
+    }
+
+    /// Returns from when a budget counts.
+    fn from(&self, book: &Book, key: &BudgetKey) -> Timestamp {
+        let now = book.windows.latest().0;
+        let floor = |at: i64, grain: i64| at.saturating_sub(at.rem_euclid(grain));
+        let length = |minutes: Minutes| i64::from(minutes.get()).saturating_mul(60_000);
+        let from = match key.window {
+            Window::Total | Window::Run => i64::MIN,
+            Window::Hour => floor(now, 3_600_000),
+            Window::Rolling(minutes) => {
+                let grain = if minutes.get() > 1_440 {
+                    900_000
+                } else {
+                    60_000
+                };
+                let from = floor(now.saturating_sub(length(minutes)), grain);
+                let reset = self.resets.get(key).map(|(at, _)| floor(at.0, grain));
+                from.max(reset.unwrap_or(from))
+            }
+            Window::Block(minutes) => {
+                let from = self.blocks.get(key).map(|from| from.0);
+                let from = from.filter(|from| now < from.saturating_add(length(minutes)));
+                from.unwrap_or(i64::MAX)
+            }
+            other => panic!("no command sets a budget of a {other}"),
+        };
+        Timestamp(from)
     }
 
     fn on<'a>(&'a self, book: &Book, budget: &'a Budget) -> impl Iterator<Item = &'a Call> {
-        let account = account(book, budget.key());
+        let key = budget.key();
+        let (account, from) = (account(book, key), self.from(book, key));
         self.open.values().filter(move |call| {
             account
                 .as_ref()
                 .is_some_and(|account| call.accounts.contains(account))
-                && budget.key().provider.matches(&call.provider)
+                && key.provider.matches(&call.provider)
+                && call.started_at >= from
         })
     }
 
@@ -230,8 +309,8 @@ pub(super) fn account(book: &Book, key: &BudgetKey) -> Option<Account> {
     match (&key.scope, key.window) {
         (Scope::Launch(run), _) => Some(Account::Launch(*run)),
         (Scope::Agent(name), _) => Some(Account::Agent(name.clone())),
-        (Scope::Bottle(name), Window::Total) => Some(Account::Bottle(name.clone())),
         (Scope::Bottle(name), Window::Run) => run(book, name).map(Account::BottleRun),
+        (Scope::Bottle(name), _) => Some(Account::Bottle(name.clone())),
         (Scope::Host, _) => Some(Account::Host),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bb_proto::budget::ProviderSelector;
+use bb_proto::budget::{ProviderSelector, Window};
 use bb_proto::ids::ProviderKey;
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
@@ -59,11 +59,16 @@ fn budgets(book: &Book) -> Vec<String> {
     let warned = |budget: &crate::budget::Budget| {
         book.warned
             .get(budget.key())
+            // How far a rolling window has fallen below a level is not written down.
+            .filter(|_| !matches!(budget.key().window, Window::Rolling(_)))
             .filter(|levels| !levels.is_empty())
     };
     let budgets = book.budgets.iter();
     budgets
-        .map(|b| format!("{b:?} warned {:?} spent {}", warned(b), spent(b)))
+        .map(|b| {
+            let (warned, sum) = (warned(b), book.sum_of(b.key()).balance);
+            format!("{b:?} warned {warned:?} spent {} {sum:?}", spent(b))
+        })
         .collect()
 }
 

@@ -7,7 +7,7 @@ use bb_proto::reply::Ending;
 use bb_proto::request::{Expect, LaunchBudget};
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
-use bb_proto::usage::Wire;
+use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::{ClosedBy, Source};
 use uuid::Uuid;
 
@@ -15,8 +15,9 @@ use super::args::{Args, key, parse, rule};
 use super::kept::Kept;
 use super::told;
 use crate::book::{
-    Account, Admission, Ask, Book, Entry, Outbox, Outcome, Registration, Resolved, Rules,
+    Account, Admission, Ask, Book, Entry, Lasts, Outbox, Outcome, Registration, Resolved, Rules,
 };
+use crate::budget::Declared;
 use crate::estimate::InputSize;
 
 /// A book, what was written of it, and the time.
@@ -70,8 +71,16 @@ impl Stage {
                 self.book.tick(self.now);
                 None
             }
+            "clock" => {
+                let by = args.parse::<i64>(1).saturating_mul(1_000);
+                self.now = Timestamp(now.0.saturating_add(by));
+                self.book.clock_jumped(by, self.now);
+                self.book.tick(self.now);
+                None
+            }
+            "correct" => Some(self.correct(args)),
             "restart" => {
-                self.now = now.plus(Millis(1));
+                self.now = now.plus(Millis(1_000));
                 self.book = self.restored();
                 None
             }
@@ -99,7 +108,7 @@ impl Stage {
                 Some(told::acted(self.book.ended(&args.parse(1), run, exit, now)))
             }
             "cutoff" | "restore" | "stop" | "remove" => Some(self.order(args)),
-            "set" | "unset" | "raise" => Some(self.budget(args)),
+            "set" | "unset" | "raise" | "reset" => Some(self.budget(args)),
             "show" => Some(self.show(args.word(1))),
             "budget" => Some(self.show_budget(&key(args.word(1)))),
             other => panic!("{other:?} is no command"),
@@ -229,6 +238,23 @@ impl Stage {
         })
     }
 
+    fn correct(&mut self, args: &Args<'_>) -> String {
+        let (input, output) = args.pair(2);
+        let counts = Usage {
+            input,
+            output: Some(output),
+            ..Usage::default()
+        };
+        let order = args.order();
+        let corrected = self
+            .book
+            .correct(None, args.call(1), &counts, &order, self.now);
+        match corrected {
+            Ok((before, after)) => format!("was {}, is {}", before.charge, after.charge),
+            Err(no) => told::error(&no),
+        }
+    }
+
     fn budget(&mut self, args: &Args<'_>) -> String {
         let key = self.key(args.word(1));
         let (order, now) = (args.order(), self.now);
@@ -240,13 +266,27 @@ impl Stage {
                     Cap::Hard
                 };
                 let limit = Tokens(args.parse(2));
-                self.book
-                    .budget_set(key, limit, cap, args.has("ceiling"), &order, now)
+                let declared = Declared {
+                    cap,
+                    ceiling: args.has("ceiling"),
+                    per_call: args.value("percall").map(|it| Tokens(parse(it))),
+                    ..Declared::hard(key, limit, Source::Command { uid: 7 })
+                };
+                self.book.budget_set(declared, &order, now)
             }
             "unset" => self.book.budget_unset(&key, &order, now),
-            _ => self
-                .book
-                .budget_raise(&key, Tokens(args.parse(2)), &order, now),
+            "reset" => self.book.budget_reset(&key, &order, now),
+            _ => {
+                let lasts = match args.value("for") {
+                    Some(seconds) => {
+                        Lasts::For(Millis(parse::<u64>(seconds).saturating_mul(1_000)))
+                    }
+                    None if args.has("once") => Lasts::Once,
+                    None => Lasts::ForGood,
+                };
+                let by = Tokens(args.parse(2));
+                self.book.budget_raise(&key, by, lasts, &order, now)
+            }
         })
     }
 
@@ -328,6 +368,12 @@ impl Stage {
                 .map(|hidden| format!("hides {}", from(hidden))),
         );
         parts.extend((!view.warned.is_empty()).then(|| format!("warned {:?}", view.warned)));
+        let seconds = |at: Timestamp| at.0.div_euclid(1_000);
+        parts.extend(
+            view.resets_at
+                .map(|at| format!("resets at {}", seconds(at))),
+        );
+        parts.extend(view.pace_thousandths.map(|pace| format!("pace {pace}")));
         parts.extend(view.exhausted_since.map(|_| "spent".to_owned()));
         parts.join(", ")
     }

@@ -6,6 +6,7 @@ use bb_proto::budget::{BudgetKey, ProviderSelector, Scope, Window};
 use bb_proto::error::RpcError;
 use bb_proto::event::{Event, EventKind};
 use bb_proto::ids::{BottleName, CallId};
+use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
 
 use crate::book::{Acted, BudgetActed, CutReason, Effect, Entry, Refusal, RefusalReason};
@@ -83,9 +84,14 @@ pub(super) fn budget(acted: Result<BudgetActed, RpcError>) -> String {
 
 pub(super) fn entry(entry: &Entry, bottles: &BTreeMap<BottleName, Bottle>) -> Vec<String> {
     match entry {
-        Entry::Reserved(_) | Entry::BudgetSet(_) | Entry::BudgetUnset(_) | Entry::Raised(..) => {
-            Vec::new()
-        }
+        Entry::Reserved(_)
+        | Entry::Seen(_)
+        | Entry::BudgetSet(_)
+        | Entry::BudgetUnset(_)
+        | Entry::Raised(..) => Vec::new(),
+        Entry::RaiseEnded(key, raise) => vec![format!("{} less {}", plain(key), raise.by)],
+        Entry::Reset(key, reset) => vec![format!("{} less {}", plain(key), reset.less.posted)],
+        Entry::BlockBegan(key, from) => vec![format!("{} from {}", plain(key), seconds(*from))],
         Entry::Marked { call, flowed, .. } => vec![format!("{} marked {flowed}", number(*call))],
         Entry::Settled {
             facts,
@@ -172,6 +178,7 @@ fn event(event: &Event) -> Option<String> {
             let (level, _) = rest.split_once('%').expect("a level");
             Some(format!("{budget} warned {level}"))
         }
+        EventKind::Paced => Some(format!("{budget} paced")),
         EventKind::Exhausted => Some(format!("{budget} spent")),
         EventKind::Refused => {
             let counted = text.split(' ').find_map(|word| word.parse::<u64>().ok());
@@ -205,4 +212,8 @@ pub(super) fn effect(effect: &Effect) -> String {
         Effect::TokenIssued { token, .. } => format!("token {token} issued"),
         Effect::TokenRevoked(token) => format!("token {token} revoked"),
     }
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.0.div_euclid(1_000)
 }

@@ -261,3 +261,19 @@ fn refusals_are_counted_and_put_down_once_a_minute() {
         ",
     );
 }
+
+#[test]
+fn a_wait_lasts_as_long_whatever_the_clock_is_set_to() {
+    check(
+        "
+        settings host/claude 100; wait 5
+        launch web
+        reserve 1 web claude 60+10
+        reserve 2 web claude 30+10 => 2 waits
+        clock 86400                =>
+        wait 4                     =>
+        clock -90000               =>
+        wait 1                     => web refusals noted: 1; 2 refused for room in host/claude 0/100
+        ",
+    );
+}
