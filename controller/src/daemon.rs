@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use bb_core::book::CutReason;
 use bb_proto::event::EventKind;
 use bb_proto::home::Home;
 use bb_proto::version::VERSION;
@@ -215,7 +216,10 @@ impl Controller {
         {
             tracing::info!("the grace period is over: calls in flight are ended");
             self.hooks_end.cancel();
-            let cut = self.ledger.act(|book, _| book.cut_all()).await;
+            let cut = self
+                .ledger
+                .act(|book, _| book.cut_all(&CutReason::Draining))
+                .await;
             tracing::info!(?cut, "calls were ended");
             if tokio::time::timeout(CUT_WAIT, self.tracker.wait())
                 .await

@@ -26,6 +26,7 @@ mod mailbox;
 mod owner;
 mod thread;
 
+pub use bb_core::ledger::Closed;
 pub use cut::Cut;
 pub use identities::{Identities, Identity};
 
@@ -49,11 +50,6 @@ pub enum NotAdmitted {
     /// Too much waits for the ledger.
     Busy,
 }
-
-/// The ledger takes no charges now: what was sent is kept and written when it can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger is closed")]
-pub struct Closed;
 
 /// A call that may go, and how it is told to end.
 #[derive(Debug)]

@@ -9,8 +9,9 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
-use bb_core::book::{Account, Balance, Entry, Saved};
-use bb_proto::ids::{BottleName, ProviderKey, RunId};
+use bb_core::book::{Balance, Entry, Saved};
+use bb_core::ledger::Group;
+use bb_proto::ids::{BottleName, RunId};
 use bb_proto::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -93,27 +94,6 @@ impl StoreError {
             }
             _ => Self::Database { doing, what },
         }
-    }
-}
-
-/// What one transaction writes.
-#[derive(Debug, Default)]
-pub struct Group {
-    /// Entries with their numbers.
-    pub entries: Vec<(u64, Entry)>,
-    /// Balances as they are after the entries.
-    pub balances: Vec<(Account, ProviderKey, Balance)>,
-}
-
-impl Group {
-    /// Returns whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.balances.is_empty()
-    }
-
-    /// Returns whether the group must survive power loss before anybody hears of it.
-    pub fn needs_sync(&self) -> bool {
-        self.entries.iter().any(|(_, entry)| entry.needs_sync())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod budget;
 mod ending;
 pub mod estimate;
 pub mod hooks;
+pub mod ledger;
 pub mod meter;
 pub mod provider;
 pub mod recipe;

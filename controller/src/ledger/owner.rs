@@ -1,12 +1,12 @@
-//! What the owner of the ledger does: decides, writes, answers, in that order.
+//! What the owner of the ledger does: tells it what the letters say, and carries out its steps.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bb_core::book::{Admission, Admitted, Book, CutReason, Effect, Entry, Resolved};
-use bb_proto::event::EventKind;
+use bb_core::book::{Admitted, Book, CutReason, Resolved};
+use bb_core::ledger::{self, Command, Ledger};
 use bb_proto::ids::CallId;
 use bb_proto::time::{Millis, Timestamp};
 use tokio::sync::oneshot;
@@ -15,44 +15,29 @@ use super::identities::Identity;
 use super::mailbox::{Answer, Letter, Look};
 use super::{Closed, NotAdmitted, Outside};
 use crate::clock::Clock;
-use crate::store::{Group, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-/// The write-ahead log is looked at each time so many entries were written.
-const TIDY_AFTER: u32 = 512;
-/// What has flowed of open calls is read at least so often.
-const TICK: Duration = Duration::from_millis(250);
-/// How often what was charged when is folded, in milliseconds.
+/// How often what was charged when is folded.
 const FOLD_EVERY: Millis = Millis(3_600_000);
-/// How often a closed ledger is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type ReserveReply = oneshot::Sender<Result<Admitted, NotAdmitted>>;
+type SettleReply = oneshot::Sender<Result<Resolved, Closed>>;
+type Step = ledger::Step<ReserveReply, SettleReply, OrderReply>;
 
-/// An answer that is kept until what it says is written.
-enum Reply {
-    Reserve(ReserveReply, Admitted),
-    Refuse(ReserveReply, NotAdmitted),
-    Settle(oneshot::Sender<Result<Resolved, Closed>>, Resolved),
+/// What is done once what was decided is written, or could not be.
+pub(super) enum OrderReply {
     Act(Answer),
     Look(Look),
 }
 
-/// The book, the database, and who waits for what.
+/// The ledger's decisions, the database, and how those are reached who wait for either.
 pub(super) struct Owner {
-    book: Book,
+    ledger: Ledger<ReserveReply, SettleReply, OrderReply>,
     store: Store,
     path: PathBuf,
     clock: Clock,
-    next_entry: u64,
-    /// How each call in flight is told to end.
+    /// How each call that asked is told to end.
     cuts: HashMap<CallId, oneshot::Sender<CutReason>>,
-    /// Who waits for a call that the book lets wait.
-    waiting: HashMap<CallId, (oneshot::Sender<CutReason>, ReserveReply)>,
-    /// What could not be written yet.
-    unwritten: Group,
-    closed: bool,
-    /// Entries written since the write-ahead log was looked at.
-    untidy: u32,
     /// When what was charged when was folded last.
     folded_at: Timestamp,
 }
@@ -60,7 +45,7 @@ pub(super) struct Owner {
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Owner")
-            .field("next_entry", &self.next_entry)
+            .field("path", &self.path)
             .finish_non_exhaustive()
     }
 }
@@ -74,16 +59,11 @@ impl Owner {
         clock: Clock,
     ) -> Self {
         Self {
-            book,
+            ledger: Ledger::new(book, next_entry),
             store,
             path,
             clock,
-            next_entry,
             cuts: HashMap::new(),
-            waiting: HashMap::new(),
-            unwritten: Group::default(),
-            closed: false,
-            untidy: 0,
             folded_at: Timestamp(0),
         }
     }
@@ -91,301 +71,229 @@ impl Owner {
     /// Charges what was open at the last end, and makes the valid tokens known.
     pub(super) fn recover(&mut self, outside: &Outside) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.book.recover(now);
-        let mut replies = Vec::new();
-        self.gather(outside, &mut replies);
-        self.store.write(&self.unwritten)?;
-        self.publish(outside);
-        for bottle in self.book.bottles().iter() {
-            if bottle.lifecycle == bb_core::bottle::Lifecycle::Running {
-                let identity = Identity {
-                    bottle: bottle.name.clone(),
-                    run: bottle.run,
-                    provider: bottle.provider.clone(),
-                };
-                outside.identities.issue(bottle.token.clone(), identity);
+        self.ledger.recover(now);
+        while let Some(step) = self.ledger.next(now) {
+            if matches!(step, Step::Write) {
+                self.store.write(self.ledger.unwritten())?;
+                self.ledger.written(Ok(()), now);
+            } else {
+                self.carry_out(step, now, outside);
             }
         }
-        outside.revision.send_replace(self.book.revision());
+        outside.revision.send_replace(self.ledger.book().revision());
         Ok(())
     }
 
     /// Returns how long the owner may sleep where no letter comes.
     pub(super) fn next_deadline(&mut self) -> Option<Duration> {
-        if self.closed {
-            return Some(RETRY_AFTER);
-        }
-        // Letters that nobody waits for come from calls that are open.
-        let tick = (self.book.open_calls() > 0).then_some(TICK);
-        self.next_expiry().into_iter().chain(tick).min()
+        let now = self.clock.now();
+        self.ledger.next_deadline(now).map(duration)
     }
 
-    /// Returns how long the first call that waits may still wait.
+    /// Returns how long it is until the book has something to do by itself.
     pub(super) fn next_expiry(&mut self) -> Option<Duration> {
-        let deadline = self.book.next_deadline()?;
-        Some(Duration::from_millis(deadline.since(self.clock.now()).0))
+        let now = self.clock.now();
+        self.ledger.next_expiry(now).map(duration)
     }
 
-    /// Decides on letters, writes what was decided, then answers.
+    /// Has letters decided on, what was decided written, then answered.
     pub(super) fn work(&mut self, letters: Vec<Letter>, outside: &Outside) {
         let now = self.clock.now();
         if let Some(by) = self.clock.take_jump() {
-            self.book.clock_jumped(by, now);
+            self.ledger.decide(|book| book.clock_jumped(by, now));
         }
-        let mut replies = Vec::with_capacity(letters.len());
         for letter in letters {
-            self.decide(letter, now, &mut replies);
+            self.tell(letter, now);
         }
-        self.book.tick(now);
-        self.gather(outside, &mut replies);
-        let written = self.write(now, outside);
-        for reply in replies {
-            self.answer(reply, written, now);
-        }
-        // What nobody waited for was taken back: that is to be written too.
-        let mut none = Vec::new();
-        self.gather(outside, &mut none);
-        if !self.unwritten.is_empty() && !self.closed {
-            self.write(now, outside);
-        }
+        self.ledger.tick(now);
+        self.carry_on(now, outside);
         self.store.rest();
-        outside.revision.send_if_modified(|revision| {
-            let changed = *revision != self.book.revision();
-            *revision = self.book.revision();
-            changed
-        });
+        let current = self.ledger.book().revision();
+        outside
+            .revision
+            .send_if_modified(|revision| std::mem::replace(revision, current) != current);
     }
 
-    /// Folds the write-ahead log back where it grew long; nobody waits for it.
+    /// Folds back what grew long; nobody waits for it.
     pub(super) fn tidy(&mut self, outside: &Outside) {
-        if self.closed {
+        if self.ledger.closed_since().is_some() {
             return;
         }
         let now = self.clock.now();
         let mut tidied = Ok(());
-        if self.untidy > 0 && now.since(self.folded_at) >= FOLD_EVERY {
+        if self.ledger.has_untidy() && now.since(self.folded_at) >= FOLD_EVERY {
             self.folded_at = now;
             tidied = self.store.fold(now);
         }
-        if self.untidy >= TIDY_AFTER {
-            self.untidy = 0;
+        if self.ledger.take_untidy() {
             tidied = tidied.and_then(|()| self.store.checkpoint_if_long().map(drop));
         }
         if let Err(error) = tidied {
-            self.close(&error, now, outside);
+            say_closed(&error);
+            self.ledger.failed(&error.to_string(), now);
+            self.carry_on(now, outside);
         }
     }
 
-    fn decide(&mut self, letter: Letter, now: Timestamp, replies: &mut Vec<Reply>) {
-        match letter {
-            Letter::Reserve { reply, .. } if self.closed => {
-                replies.push(Reply::Refuse(reply, NotAdmitted::Closed));
-            }
+    fn tell(&mut self, letter: Letter, now: Timestamp) {
+        let command = match letter {
             Letter::Reserve { ask, cut, reply } => {
-                let call = ask.call;
-                match self.book.reserve(ask, now) {
-                    Admission::Admitted(admitted) => {
-                        self.cuts.insert(call, cut);
-                        replies.push(Reply::Reserve(reply, admitted));
-                    }
-                    Admission::Waiting => {
-                        self.waiting.insert(call, (cut, reply));
-                    }
-                    Admission::Refused(refusal) => {
-                        replies.push(Reply::Refuse(reply, NotAdmitted::Refused(refusal)));
-                    }
-                }
+                self.cuts.insert(ask.call, cut);
+                Command::Reserve { ask, to: reply }
             }
             Letter::Withdraw { bottle, call } => {
-                self.waiting.remove(&call);
-                self.book.withdraw(&bottle, call, now);
-                // It may have been admitted while the letter was under way: nobody forwards it.
                 self.cuts.remove(&call);
-                self.book.void(call, None, now);
+                Command::Withdraw { bottle, call }
             }
-            Letter::Flowed { call, known } => self.book.flowed(call, &known, now),
+            Letter::Flowed { call, known } => Command::Flowed { call, known },
             Letter::Settle {
                 call,
                 outcome,
-                reply,
+                reply: to,
             } => {
                 self.cuts.remove(&call);
-                let resolved = self.book.settle(call, &outcome, now);
-                replies.push(Reply::Settle(reply, resolved));
+                Command::Settle { call, outcome, to }
             }
             Letter::Amend {
                 call,
                 outcome,
-                reply,
-            } => {
-                let resolved = self.book.amend(call, &outcome, now);
-                replies.push(Reply::Settle(reply, resolved));
-            }
+                reply: to,
+            } => Command::Amend { call, outcome, to },
             Letter::Void { call, status } => {
                 self.cuts.remove(&call);
-                self.book.void(call, status, now);
+                Command::Void { call, status }
             }
-            Letter::Act(act) => replies.push(Reply::Act(act(&mut self.book, now))),
-            Letter::Look(look) => replies.push(Reply::Look(look)),
+            Letter::Act(act) => {
+                let act = |book: &mut Book, now| OrderReply::Act(act(book, now));
+                return self.ledger.order(act, now);
+            }
+            Letter::Look(look) => return self.ledger.question(OrderReply::Look(look)),
+        };
+        self.ledger.tell(command, now);
+    }
+
+    fn carry_on(&mut self, now: Timestamp, outside: &Outside) {
+        while let Some(step) = self.ledger.next(now) {
+            self.carry_out(step, now, outside);
         }
     }
 
-    /// Takes what the book decided: to be written, to be answered; what ends calls is done now.
-    fn gather(&mut self, outside: &Outside, replies: &mut Vec<Reply>) {
-        let outbox = self.book.take_outbox();
-        for entry in outbox.entries {
-            if self.closed
-                && let Entry::Happened(event) = &entry
-                && event.kind == EventKind::Ledger
-            {
-                // No watcher is no fault.
-                drop(outside.alarms.send(event.clone()));
+    fn carry_out(&mut self, step: Step, now: Timestamp, outside: &Outside) {
+        match step {
+            Step::Write => {
+                let written = self.store.write(self.ledger.unwritten());
+                let written = written.inspect_err(say_closed);
+                self.ledger
+                    .written(written.map_err(|error| error.to_string()), now);
             }
-            self.unwritten.entries.push((self.next_entry, entry));
-            self.next_entry += 1;
-        }
-        self.unwritten.balances.extend(self.book.take_dirty());
-        for effect in outbox.effects {
-            match effect {
-                Effect::Cut(call, reason) => self.cut(call, reason, outside),
-                Effect::Admit(admitted) => {
-                    if let Some((cut, reply)) = self.waiting.remove(&admitted.call) {
-                        self.cuts.insert(admitted.call, cut);
-                        replies.push(Reply::Reserve(reply, admitted));
-                    }
+            Step::Reopen => {
+                let is_open = self.reopen();
+                self.ledger.reopened(is_open, now);
+            }
+            Step::Answer(answer) => self.answer(answer, now),
+            Step::Cut { call, reason } => {
+                if let Some(cut) = self.cuts.remove(&call) {
+                    // The call may have ended by itself in this very moment.
+                    drop(cut.send(reason));
+                    outside.cuts.send_modify(|cuts| *cuts += 1);
                 }
-                Effect::Refuse(call, refusal) => {
-                    if let Some((_, reply)) = self.waiting.remove(&call) {
-                        replies.push(Reply::Refuse(reply, NotAdmitted::Refused(refusal)));
-                    }
-                }
-                Effect::TokenIssued { token, bottle } => {
-                    if let Some(bottle) = self.book.bottles().get(&bottle) {
-                        let identity = Identity {
-                            bottle: bottle.name.clone(),
-                            run: bottle.run,
-                            provider: bottle.provider.clone(),
-                        };
-                        outside.identities.issue(token, identity);
-                    }
-                }
-                Effect::TokenRevoked(token) => outside.identities.revoke(&token),
             }
-        }
-    }
-
-    fn cut(&mut self, call: CallId, reason: CutReason, outside: &Outside) {
-        if let Some(cut) = self.cuts.remove(&call) {
-            // The call may have ended by itself in this very moment.
-            drop(cut.send(reason));
-            outside.cuts.send_modify(|cuts| *cuts += 1);
-        }
-    }
-
-    /// Writes what waits to be written. Returns whether it is on disk.
-    fn write(&mut self, now: Timestamp, outside: &Outside) -> bool {
-        if self.closed {
-            self.reopen(now, outside);
-        }
-        if self.closed {
-            return false;
-        }
-        if self.unwritten.is_empty() {
-            return true;
-        }
-        if let Err(error) = self.store.write(&self.unwritten) {
-            self.close(&error, now, outside);
-            return false;
-        }
-        self.publish(outside);
-        true
-    }
-
-    /// Lets go of what was written, and tells the watchers.
-    fn publish(&mut self, outside: &Outside) {
-        for (_, entry) in std::mem::take(&mut self.unwritten).entries {
-            self.untidy += 1;
-            if let Entry::Happened(event) = entry {
-                // No watcher is no fault.
-                drop(outside.events.send(event));
+            Step::TokenIssued {
+                token,
+                bottle,
+                run,
+                provider,
+            } => {
+                let identity = Identity {
+                    bottle,
+                    run,
+                    provider,
+                };
+                outside.identities.issue(token, identity);
             }
+            Step::TokenRevoked(token) => outside.identities.revoke(&token),
+            // No watcher is no fault.
+            Step::Happened(event) => drop(outside.events.send(event)),
+            Step::Alarm(event) => drop(outside.alarms.send(event)),
+            Step::Closed { since } => {
+                outside
+                    .closed_since
+                    .store(since.0.max(1), Ordering::Relaxed);
+            }
+            Step::Opened => outside.closed_since.store(0, Ordering::Relaxed),
         }
     }
 
-    /// Closes the ledger: what was decided stays in memory, calls in flight end.
-    fn close(&mut self, error: &StoreError, now: Timestamp, outside: &Outside) {
-        tracing::error!(%error, "the ledger is closed: new calls are refused");
-        self.closed = true;
-        outside.closed_since.store(now.0.max(1), Ordering::Relaxed);
-        self.book.note(
-            now,
-            EventKind::Ledger,
-            format!("the ledger is closed: {error}"),
-        );
-        for (_, cut) in self.cuts.drain() {
-            // The call may have ended by itself in this very moment.
-            drop(cut.send(CutReason::LedgerClosed));
-            outside.cuts.send_modify(|cuts| *cuts += 1);
-        }
-        for (call, (_, reply)) in self.waiting.drain() {
-            tracing::debug!(%call, "refused: the ledger is closed");
-            drop(reply.send(Err(NotAdmitted::Closed)));
-        }
-    }
-
-    /// Tries to open a closed ledger anew, with all that could not be written.
-    fn reopen(&mut self, now: Timestamp, outside: &Outside) {
+    /// Tries to open the database anew, and to write all that could not be written.
+    fn reopen(&mut self) -> bool {
         if !self.path.exists() {
             tracing::error!(path = %self.path.display(), "the ledger's database is gone");
-            return;
+            return false;
         }
-        let text = "the ledger is open again: all that happened meanwhile is written".to_owned();
-        let mut store = match Store::open(&self.path) {
-            Ok(store) => store,
+        let reopened = Store::open(&self.path).and_then(|mut store| {
+            store.write(self.ledger.unwritten())?;
+            Ok(store)
+        });
+        match reopened {
+            Ok(store) => {
+                tracing::info!("the ledger is open again");
+                self.store = store;
+                true
+            }
             Err(error) => {
                 tracing::warn!(%error, "the ledger stays closed");
-                return;
+                false
             }
-        };
-        if let Err(error) = store.write(&self.unwritten) {
-            tracing::warn!(%error, "the ledger stays closed");
-            return;
         }
-        tracing::info!("the ledger is open again");
-        self.publish(outside);
-        self.store = store;
-        self.closed = false;
-        outside.closed_since.store(0, Ordering::Relaxed);
-        self.book.note(now, EventKind::Ledger, text);
-        let mut none = Vec::new();
-        self.gather(outside, &mut none);
     }
 
-    fn answer(&mut self, reply: Reply, written: bool, now: Timestamp) {
-        match reply {
-            Reply::Reserve(reply, admitted) => {
+    fn answer(
+        &mut self,
+        answer: ledger::Answer<ReserveReply, SettleReply, OrderReply>,
+        now: Timestamp,
+    ) {
+        match answer {
+            ledger::Answer::Admitted { to, admitted } => {
                 let call = admitted.call;
-                let answer = if written {
-                    Ok(admitted)
-                } else {
-                    Err(NotAdmitted::Closed)
-                };
-                if !written || reply.send(answer).is_err() {
-                    // Nobody forwards it.
+                if to.send(Ok(admitted)).is_err() {
                     self.cuts.remove(&call);
-                    self.book.void(call, None, now);
+                    self.ledger.unheard(call, now);
                 }
             }
-            // Who asked may be gone; nothing is left to do for them.
-            Reply::Refuse(reply, refused) => drop(reply.send(Err(refused))),
-            Reply::Settle(reply, resolved) => {
+            ledger::Answer::Refused { to, call, refusal } => {
+                self.turn_away(to, call, NotAdmitted::Refused(refusal));
+            }
+            ledger::Answer::TurnedAway { to, call } => {
+                self.turn_away(to, call, NotAdmitted::Closed);
+            }
+            ledger::Answer::Resolved {
+                to,
+                resolved,
+                written,
+            } => {
                 let answer = if written { Ok(resolved) } else { Err(Closed) };
-                if reply.send(answer).is_err() {
+                if to.send(answer).is_err() {
                     tracing::trace!("nobody waited for a charge");
                 }
             }
-            Reply::Act(answer) => answer(written),
-            Reply::Look(look) => look(&self.book, now),
+            ledger::Answer::Done { to, written } => match to {
+                OrderReply::Act(answer) => answer(written),
+                OrderReply::Look(look) => look(self.ledger.book(), now),
+            },
         }
     }
+
+    fn turn_away(&mut self, to: ReserveReply, call: CallId, why: NotAdmitted) {
+        self.cuts.remove(&call);
+        // Who asked may be gone; nothing is left to do for them.
+        drop(to.send(Err(why)));
+    }
+}
+
+fn say_closed(error: &StoreError) {
+    tracing::error!(%error, "the ledger is closed: new calls are refused");
+}
+
+fn duration(of: Millis) -> Duration {
+    Duration::from_millis(of.0)
 }

@@ -166,8 +166,8 @@ impl Book {
         self.acted(name, true, 0, still)
     }
 
-    /// Ends every call in flight, because the controller stops. Returns how many.
-    pub fn cut_all(&mut self) -> usize {
+    /// Ends every call in flight, whoever it is from. Returns how many.
+    pub fn cut_all(&mut self, reason: &CutReason) -> usize {
         let mut calls: Vec<_> = self
             .open
             .iter()
@@ -176,7 +176,7 @@ impl Book {
         calls.sort();
         let count = calls.len();
         for call in calls {
-            self.effect(Effect::Cut(call, CutReason::Draining));
+            self.effect(Effect::Cut(call, reason.clone()));
         }
         count
     }

@@ -118,6 +118,11 @@ impl WaitQueue {
         self.of.remove(bottle).into_iter().flatten().collect()
     }
 
+    /// Takes all calls off the queue; returns the bottles that had one.
+    pub(super) fn clear(&mut self) -> Vec<BottleName> {
+        std::mem::take(&mut self.of).into_keys().collect()
+    }
+
     /// Takes off the calls whose wait is over.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waiter> {
         let mut expired = Vec::new();

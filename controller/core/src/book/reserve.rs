@@ -80,6 +80,13 @@ impl Book {
         }
     }
 
+    /// Lets go of every call that waits: whoever asked for it is told elsewhere.
+    pub fn turn_away_waiting(&mut self) {
+        for bottle in self.queue.clear() {
+            self.touch_bottle(&bottle);
+        }
+    }
+
     /// Refuses the calls whose wait is over, and turns the windows that are.
     pub fn tick(&mut self, now: Timestamp) {
         self.turn(now);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bb_core::book::{Account, Balance, CallFacts, Entry, Settlement};
+use bb_core::ledger::Group;
 use bb_proto::ids::{CallId, ProviderKey, RunId};
 use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::played::provider;
-use crate::store::{Group, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// A ledger with as many entries as are asked for: one a call, each of ten tokens.
 pub(super) struct Bulk {

@@ -1,12 +1,13 @@
 //! The file: made, opened again, refused; its write-ahead log.
 
 use bb_core::book::Entry;
+use bb_core::ledger::Group;
 use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use super::played::{Played, dump};
-use crate::store::{CHECKPOINT_PAGES, Group, SCHEMA_VERSION, Store, StoreError, migrate};
+use crate::store::{CHECKPOINT_PAGES, SCHEMA_VERSION, Store, StoreError, migrate};
 
 #[test]
 fn a_new_file_has_the_newest_schema_and_opening_it_again_changes_nothing() {

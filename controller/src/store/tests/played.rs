@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bb_core::book::{Account, Admission, Ask, Book, Effect, Entry, Outcome, Registration, Rules};
 use bb_core::bottle::Manifest;
 use bb_core::estimate::{InputSize, Known};
+use bb_core::ledger::Group;
 use bb_proto::ids::{CallId, ProviderKey, RunId};
 use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
@@ -16,7 +17,7 @@ use rusqlite::types::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::store::{Group, Store};
+use crate::store::Store;
 
 /// A book, its database, and the sums of what it wrote.
 pub(super) struct Played {
