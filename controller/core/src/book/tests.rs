@@ -1,6 +1,7 @@
 //! The book under test: scenarios as tables, laws over random commands.
 
 mod args;
+mod bounds;
 mod calls;
 mod client;
 mod commands;

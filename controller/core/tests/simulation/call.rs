@@ -209,6 +209,13 @@ impl World {
 
     /// An admitted call goes, if it still may; only what is set aside on disk may.
     fn forward(&mut self, call: &mut Call) -> Result<(), Broken> {
+        if self.random.one_in(20) {
+            // Who asked is gone before the answer is heard.
+            call.stage = Stage::Leaving;
+            let (bottle, call) = (call.bottle.clone(), call.id);
+            self.send(Command::Withdraw { bottle, call });
+            return Ok(());
+        }
         if call.is_cut || self.random.one_in(20) {
             self.void(call, None);
             return Ok(());

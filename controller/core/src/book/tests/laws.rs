@@ -20,15 +20,24 @@ use crate::book::{Account, Ask, CutReason, Effect, Entry};
 use crate::budget::Budget;
 use crate::estimate::InputSize;
 
-/// How many commands are run in all.
+/// How many commands are run in all where `BB_LAW_STEPS` does not say.
 const STEPS: u32 = 105_000;
 const STEPS_A_CASE: usize = 150;
 /// How often a book is put together again from what was written, and a client asks.
 const LOOK_EVERY: usize = 50;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads how long it shall run"
+)]
+fn steps() -> u32 {
+    let said = std::env::var("BB_LAW_STEPS").ok();
+    said.map_or(STEPS, |steps| steps.parse().expect("a number"))
+}
+
 #[test]
 fn the_laws_hold_after_any_command() {
-    let cases = STEPS / u32::try_from(STEPS_A_CASE).expect("few");
+    let cases = steps() / u32::try_from(STEPS_A_CASE).expect("few");
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -140,15 +149,37 @@ impl Court {
             }
             "flow" => {
                 let (input, output) = args.pair(2);
-                if let Some(call) = self.model.open.get_mut(&args.call(1)) {
-                    let flowed = input.expect("an input").saturating_add(output.max(1));
-                    call.flowed = call.flowed.max(Tokens(flowed));
-                }
+                let flowed = input.expect("an input").saturating_add(output.max(1));
+                let call = self.model.open.get_mut(&args.call(1));
+                let grows = call.is_some_and(|call| {
+                    let before = call.flowed;
+                    call.flowed = before.max(Tokens(flowed));
+                    call.flowed > before
+                });
                 self.play(command);
+                if grows {
+                    self.a_call_that_crosses_a_limit_is_cut(args.call(1));
+                }
             }
             _ => {
                 self.play(command);
             }
+        }
+    }
+
+    fn a_call_that_crosses_a_limit_is_cut(&self, id: CallId) {
+        let (book, model) = (&self.stage.book, &self.model);
+        let Some(call) = model.open.get(&id) else {
+            return;
+        };
+        for budget in binding(book, &call.bottle, &call.provider) {
+            let used = model.posted(book, budget).plus(model.flowed(book, budget));
+            let goes_on = self.stage.rules.in_flight_finish || model.cut.contains(&id);
+            assert!(
+                used < budget.limit() || goes_on,
+                "{id} goes on although {} is crossed",
+                budget.key()
+            );
         }
     }
 
