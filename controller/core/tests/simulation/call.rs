@@ -175,10 +175,7 @@ impl World {
                 self.arrive(&mut call);
                 Ok(())
             }
-            Stage::Flowing => {
-                self.flow(&mut call);
-                Ok(())
-            }
+            Stage::Flowing => self.flow(&mut call),
             Stage::Background => {
                 self.look_again(&mut call);
                 Ok(())
@@ -256,16 +253,16 @@ impl World {
         }
     }
 
-    fn flow(&mut self, call: &mut Call) {
+    fn flow(&mut self, call: &mut Call) -> Result<(), Broken> {
         if call.is_cut {
             return self.settle(call, Ending::Cut, false);
         }
         match self.random.below(20) {
-            0..=3 => self.complete(call),
+            0..=3 => return self.complete(call),
             4 => {
                 // More was made than was seen.
                 self.provider.of(call.id).output += self.random.number(40);
-                self.settle(call, Ending::UpstreamGone, false);
+                return self.settle(call, Ending::UpstreamGone, false);
             }
             5 if call.is_watched => {
                 call.is_watched = false;
@@ -274,7 +271,7 @@ impl World {
                     self.void(call, None);
                 }
             }
-            6..=8 if !call.is_watched => self.settle(call, Ending::ClientGone, false),
+            6..=8 if !call.is_watched => return self.settle(call, Ending::ClientGone, false),
             9..=11 => {}
             _ => {
                 let grown = 1 + self.random.number(400);
@@ -283,9 +280,10 @@ impl World {
                 self.report(call);
             }
         }
+        Ok(())
     }
 
-    fn complete(&mut self, call: &mut Call) {
+    fn complete(&mut self, call: &mut Call) -> Result<(), Broken> {
         if call.goes_on {
             return self.settle(call, Ending::Background, false);
         }
@@ -295,7 +293,7 @@ impl World {
         if self.random.one_in(12) {
             call.other = Some(id(number(call.id) + OTHER));
         }
-        self.settle(call, Ending::Complete, true);
+        self.settle(call, Ending::Complete, true)
     }
 
     fn outcome(&mut self, call: &Call, ending: Ending, complete: bool) -> Outcome {
@@ -336,16 +334,16 @@ impl World {
     }
 
     /// Charges a call that ended; its end is kept back until that is on disk.
-    fn settle(&mut self, call: &mut Call, ending: Ending, complete: bool) {
+    fn settle(&mut self, call: &mut Call, ending: Ending, complete: bool) -> Result<(), Broken> {
         let outcome = self.outcome(call, ending, complete);
         call.stage = Stage::Settling;
         self.say(|_| format!("{} ends: {ending:?}", number(call.id)));
         if self.bug == Some(Bug::LostSettle) && self.random.one_in(20) {
-            self.provider.of(call.id).end_shown = complete && call.is_watched;
-            return;
+            return self.end_shown(call);
         }
         let (to, call) = (number(call.id), call.id);
         self.send(Command::Settle { call, outcome, to });
+        Ok(())
     }
 
     /// Shows the end of an answer to its client.

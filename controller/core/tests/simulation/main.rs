@@ -150,48 +150,35 @@ fn a_seed_replays_exactly() {
     }
 }
 
-/// Plays until a planted fault is found; says by which seed and which law.
-fn find(bug: Bug, laws: &[&str]) {
+/// Plays until a planted fault is found; says by which seed, and that it is by this law.
+fn find(bug: Bug, law: &str) {
     let found = (0..SEEDS).find_map(|seed| Some((seed, play(seed, Some(bug), false).0.err()?)));
-    let Some((seed, Broken { law, seen })) = found else {
+    let Some((seed, broken)) = found else {
         panic!("{bug:?} is not found by {SEEDS} seeds");
     };
-    eprintln!("{bug:?}: seed {seed} breaks a law: {law}\n{seen}");
-    assert!(laws.contains(&law), "{bug:?}: seed {seed}: {law}: {seen}");
+    eprintln!("{bug:?} is found by seed {seed}: {}", broken.seen);
+    assert_eq!(broken.law, law, "{bug:?}: seed {seed}: {}", broken.seen);
 }
 
 #[test]
 fn a_charge_that_is_lost_is_found() {
-    find(
-        Bug::LostSettle,
-        &[
-            "a client that saw the end was charged",
-            "no reservation outlives its call",
-            "all that is open ends",
-        ],
-    );
+    find(Bug::LostSettle, "a client that saw the end was charged");
 }
 
 #[test]
 fn a_group_that_is_applied_twice_is_found() {
-    find(Bug::DoubleApply, &["nothing is charged twice"]);
+    find(Bug::DoubleApply, "nothing is charged twice");
 }
 
 #[test]
 fn a_reservation_that_leaks_is_found() {
-    find(
-        Bug::LeakedReservation,
-        &[
-            "no reservation outlives its call",
-            "nobody waits for nobody",
-        ],
-    );
+    find(Bug::LeakedReservation, "no reservation outlives its call");
 }
 
 #[test]
 fn a_call_that_is_taken_back_after_bytes_flowed_is_found() {
     find(
         Bug::VoidAfterBytes,
-        &["only what was surely not billed is taken back"],
+        "only what was surely not billed is taken back",
     );
 }
