@@ -9,6 +9,8 @@ pub(crate) enum Bug {
     DoubleApply,
     /// A client that leaves while it waits takes nothing back.
     LeakedReservation,
+    /// The clock is read wrongly now and then, ahead by more than an hour.
+    EarlyWindow,
     /// A call whose client leaves while the answer flows is taken back.
     VoidAfterBytes,
 }

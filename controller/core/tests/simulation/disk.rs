@@ -1,16 +1,19 @@
 //! A disk that is a value: rows as they are committed, and what of them a power loss leaves.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::Vacant;
 
 use bb_core::book::{
-    Account, Balance, CallFacts, Entry, OpenCall, PastCall, Reservation, Saved, Settlement,
+    Account, Balance, CallFacts, Charged, Entry, OpenCall, PastCall, Reservation, Reset, Saved,
+    Settlement,
 };
 use bb_core::bottle::Bottle;
 use bb_core::budget::Declared;
 use bb_core::estimate::{Estimate, InputSize};
 use bb_core::ledger::Group;
-use bb_proto::budget::{BudgetKey, Scope};
+use bb_proto::budget::{BudgetKey, Scope, Window};
 use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::Raise;
 
@@ -43,6 +46,12 @@ pub(crate) struct Rows {
     pub(crate) bottles: BTreeMap<BottleName, Bottle>,
     pub(crate) commands: BTreeMap<BudgetKey, Declared>,
     raises: BTreeMap<u64, (BudgetKey, Raise)>,
+    /// What was charged when, by the minute.
+    charged: BTreeMap<(Account, ProviderKey, i64), Balance>,
+    blocks: BTreeMap<BudgetKey, Timestamp>,
+    resets: BTreeMap<BudgetKey, Reset>,
+    /// The latest instant that was put down.
+    seen: Timestamp,
     next_event: u64,
 }
 
@@ -84,7 +93,10 @@ impl Rows {
                 ..
             } => {
                 let row = Row::Amended(facts.clone(), *before, *after);
-                self.entries.entry(seq).or_insert(row);
+                if let Vacant(place) = self.entries.entry(seq) {
+                    place.insert(row);
+                    self.charge(facts, after.balance(), before.balance());
+                }
             }
             Entry::Voided { facts, .. } => {
                 self.open.remove(&facts.call);
@@ -93,12 +105,12 @@ impl Rows {
             Entry::Bottle(bottle) => {
                 let before = self.bottles.insert(bottle.name.clone(), (**bottle).clone());
                 if let Some(over) = before.filter(|before| before.run != bottle.run) {
-                    self.forget_run(over.run);
+                    self.forget_run(&bottle.name, over.run);
                 }
             }
             Entry::BottleRemoved { name, run } => {
                 self.bottles.remove(name);
-                self.forget_run(*run);
+                self.forget_run(name, *run);
             }
             Entry::BudgetSet(declared) => {
                 self.raises.retain(|_, (key, _)| *key != declared.key);
@@ -113,6 +125,13 @@ impl Rows {
                     .entry(seq)
                     .or_insert_with(|| (key.clone(), raise.clone()));
             }
+            Entry::RaiseEnded(key, over) => {
+                self.raises
+                    .retain(|_, (raised, raise)| (&*raised, &*raise) != (key, over));
+            }
+            Entry::Reset(key, reset) => drop(self.resets.insert(key.clone(), reset.clone())),
+            Entry::BlockBegan(key, from) => drop(self.blocks.insert(key.clone(), *from)),
+            Entry::Seen(at) => self.seen = self.seen.max(*at),
             Entry::Happened(event) => {
                 self.next_event = self.next_event.max(event.seq.saturating_add(1));
             }
@@ -127,11 +146,29 @@ impl Rows {
             return;
         }
         let seq = if is_known { self.next_entry() } else { seq };
+        if let Row::Settled(facts, settlement) = &row {
+            self.charge(facts, settlement.balance(), Balance::default());
+        }
         self.resolved.insert(call, seq);
         self.entries.insert(seq, row);
     }
 
-    fn forget_run(&mut self, run: RunId) {
+    fn charge(&mut self, facts: &CallFacts, charge: Balance, before: Balance) {
+        let minute = facts.started_at.0 - facts.started_at.0.rem_euclid(60_000);
+        let accounts = facts.accounts.iter().filter(|it| it.has_windows());
+        for account in accounts {
+            let key = (account.clone(), facts.provider.clone(), minute);
+            let charged = self.charged.entry(key).or_default();
+            *charged = charged.plus(charge).minus(before);
+        }
+    }
+
+    fn forget_run(&mut self, name: &BottleName, run: RunId) {
+        self.resets.retain(|key, _| match &key.scope {
+            Scope::Launch(of) => *of != run,
+            Scope::Bottle(of) => of != name || key.window != Window::Run,
+            Scope::Agent(_) | Scope::Host => true,
+        });
         let over = [Account::Launch(run), Account::BottleRun(run)];
         self.balances
             .retain(|(account, _), _| !over.contains(account));
@@ -155,6 +192,16 @@ impl Rows {
         1 + entries.max(last(self.raises.keys().next_back()))
     }
 
+    /// Returns the latest instant that is known: of a reservation, or put down.
+    pub(crate) fn left_at(&self) -> Timestamp {
+        let open = self.open.values().map(|open| &open.reservation.facts);
+        let facts = self.entries.values().map(Row::facts).chain(open);
+        facts
+            .map(|facts| facts.started_at)
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Returns what is read at a start.
     pub(crate) fn saved(&self) -> Saved {
         let past = self.entries.values().filter_map(|row| match row {
@@ -174,6 +221,19 @@ impl Rows {
             balances: balances
                 .map(|((a, p), balance)| (a.clone(), p.clone(), *balance))
                 .collect(),
+            charged: self
+                .charged
+                .iter()
+                .map(|((account, provider, at), charge)| Charged {
+                    account: account.clone(),
+                    provider: provider.clone(),
+                    at: Timestamp(*at),
+                    charge: *charge,
+                })
+                .collect(),
+            blocks: self.blocks.clone().into_iter().collect(),
+            resets: self.resets.clone().into_iter().collect(),
+            left_at: self.left_at(),
             open: self.open.values().cloned().collect(),
             past: past.collect(),
             next_event: self.next_event,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bb_core::book::{Account, Balance, Book, Entry};
 use bb_core::ledger::Group;
-use bb_proto::budget::ProviderSelector;
+use bb_proto::budget::{ProviderSelector, Scope, Window};
 use bb_proto::ids::{CallId, ProviderKey};
 use bb_proto::reply::Ending;
 use bb_proto::time::Millis;
@@ -217,6 +217,53 @@ impl World {
         if self.random.one_in(30) {
             self.a_restored_book_is_the_same()?;
         }
+        if self.random.one_in(5) {
+            self.windows_turn_in_time()?;
+        }
+        Ok(())
+    }
+
+    /// A window of time counts what was reserved in it: all of it until it is over, and nothing of
+    /// what was before.
+    fn windows_turn_in_time(&mut self) -> Result<(), Broken> {
+        let Some(owner) = &self.owner else {
+            return Ok(());
+        };
+        let (book, now) = (owner.ledger.book(), owner.latest);
+        for budget in book.budgets().iter() {
+            let key = budget.key();
+            let account = match &key.scope {
+                Scope::Agent(agent) => Account::Agent(agent.clone()),
+                Scope::Bottle(bottle) => Account::Bottle(bottle.clone()),
+                Scope::Host => Account::Host,
+                Scope::Launch(_) => continue,
+            };
+            let Some(from) = window_from(key.window, now.0) else {
+                continue;
+            };
+            if self.reset.contains(key) {
+                continue;
+            }
+            let charged = self.disk.rows.entries.values().map(|row| {
+                let facts = row.facts();
+                let counts = facts.started_at.0 >= from
+                    && facts.accounts.contains(&account)
+                    && key.provider.matches(&facts.provider);
+                match row {
+                    Row::Settled(_, settlement) if counts => signed(settlement.charge),
+                    Row::Amended(_, before, after) if counts => {
+                        signed(after.charge) - signed(before.charge)
+                    }
+                    _ => 0,
+                }
+            });
+            let (counted, charged) = (book.budget_view_of(key, now), charged.sum::<i64>());
+            let counted = counted.map_or(0, |view| signed(view.used));
+            let seen = || format!("{key} has {counted} at {}, {charged} were charged", now.0);
+            law(counted >= charged, "no window turns early", seen)?;
+            law(counted <= charged, "no window turns late", seen)?;
+            self.counts.windows += usize::from(charged > 0);
+        }
         Ok(())
     }
 
@@ -269,6 +316,22 @@ impl World {
         }
         balances_are_sums(rows)
     }
+}
+
+/// Returns from when a window counts that has charges of some time only; of a block that depends on
+/// its first call.
+fn window_from(window: Window, now: i64) -> Option<i64> {
+    let floor = |at: i64, grain: i64| at - at.rem_euclid(grain);
+    match window {
+        Window::Hour => Some(floor(now, 3_600_000)),
+        Window::Day(_) => Some(floor(now, 86_400_000)),
+        Window::Rolling(length) => Some(floor(now - i64::from(length.get()) * 60_000, 60_000)),
+        _ => None,
+    }
+}
+
+fn signed(tokens: Tokens) -> i64 {
+    i64::try_from(tokens.0).expect("few")
 }
 
 /// Returns what a call was charged, with its corrections.

@@ -134,7 +134,13 @@ fn the_laws_hold_whatever_happens_between_two_steps() {
         );
     }
     let each = usize::try_from(seeds).expect("few");
-    let often = [counts.ends, counts.crashes, counts.cut, counts.taken_back];
+    let often = [
+        counts.ends,
+        counts.crashes,
+        counts.cut,
+        counts.taken_back,
+        counts.windows,
+    ];
     let seldom = [counts.closed, counts.waited, counts.corrected];
     let means_something = often.iter().all(|n| *n > each) && seldom.iter().all(|n| *n > each / 4);
     assert!(seeds < 100 || means_something, "{counts:?}");
@@ -181,4 +187,9 @@ fn a_call_that_is_taken_back_after_bytes_flowed_is_found() {
         Bug::VoidAfterBytes,
         "only what was surely not billed is taken back",
     );
+}
+
+#[test]
+fn a_window_that_turns_early_is_found() {
+    find(Bug::EarlyWindow, "no window turns early");
 }

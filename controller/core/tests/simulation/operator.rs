@@ -1,6 +1,6 @@
 //! The operator: launches, budgets, cutoffs, settings.
 
-use bb_core::book::{Book, CutReason, Order as By, Registration, Rules};
+use bb_core::book::{Book, CutReason, Lasts, Order as By, Registration, Rules};
 use bb_core::bottle::Manifest;
 use bb_core::budget::Declared;
 use bb_proto::budget::{BudgetKey, Cap, Gate};
@@ -16,7 +16,7 @@ use super::owner::Letter;
 use super::world::World;
 
 const BOTTLES: [&str; 5] = ["a", "b", "left", "right", "c"];
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 11] = [
     "host/claude/total",
     "host/all/total",
     "agent:dev/claude/total",
@@ -24,9 +24,13 @@ const KEYS: [&str; 7] = [
     "bottle:left/all/run",
     "bottle:root/all/total",
     "bottle:b/codex/total",
+    "host/claude/hour",
+    "bottle:a/claude/day",
+    "agent:dev/all/rolling 2h",
+    "bottle:b/all/block 30m",
 ];
 /// How many variants of the settings there are.
-pub(crate) const SETTINGS: usize = 4;
+pub(crate) const SETTINGS: usize = 6;
 
 /// An order, and its number.
 #[derive(Debug)]
@@ -41,7 +45,8 @@ enum Act {
     End(BottleName),
     Set(BudgetKey, Tokens, Cap, bool),
     Unset(BudgetKey),
-    Raise(BudgetKey, Tokens),
+    Raise(BudgetKey, Tokens, Lasts),
+    Reset(BudgetKey),
     Cutoff(BottleName),
     Restore(BottleName),
     Stop(BottleName),
@@ -98,6 +103,17 @@ pub(crate) fn rules(variant: usize) -> Rules {
             rules.gate = Gate::Off;
             rules.in_flight_finish = true;
         }
+        3 => {
+            rules.budgets.push(budget("host/claude/hour", 30_000));
+            rules.budgets.push(budget("bottle:root/all/day", 60_000));
+        }
+        4 => {
+            let mut ceiling = budget("host/all/rolling 90m", 40_000);
+            ceiling.ceiling = true;
+            rules.budgets.push(ceiling);
+            rules.budgets.push(budget("host/codex/block 1h", 12_000));
+            rules.budgets.push(budget("bottle:left/claude/hour", 9_000));
+        }
         _ => {}
     }
     rules
@@ -124,7 +140,13 @@ impl World {
                 Act::Set(key, limit, cap, ceiling)
             }
             9 => Act::Unset(key),
-            10..=11 => Act::Raise(key, Tokens(1 + self.random.number(30_000))),
+            10 if self.random.one_in(3) => Act::Reset(key),
+            10..=11 => {
+                let by = Tokens(1 + self.random.number(30_000));
+                let for_some_time = Lasts::For(Millis(self.random.number(7_200_000)));
+                let lasts = [Lasts::ForGood, Lasts::Once, for_some_time];
+                Act::Raise(key, by, lasts[self.random.below(lasts.len())])
+            }
             12 => Act::Cutoff(bottle),
             13..=14 => Act::Restore(bottle),
             15 => Act::Stop(bottle),
@@ -171,8 +193,10 @@ impl World {
     pub(crate) fn give(&mut self, order: Order, now: Timestamp) {
         let Order { number, act } = order;
         let by = By::default();
-        if let Act::Settings(variant) = act {
-            self.settings = variant;
+        match &act {
+            Act::Settings(variant) => self.settings = *variant,
+            Act::Reset(key) => drop(self.reset.insert(key.clone())),
+            _ => {}
         }
         let mut said = None;
         let change = |book: &mut Book, now: Timestamp| {
@@ -186,14 +210,23 @@ impl World {
                     }
                 }
                 Act::Set(key, limit, cap, ceiling) => {
-                    let set = book.budget_set(key.clone(), limit, cap, ceiling, &by, now);
+                    let source = Source::Command { uid: 0 };
+                    let declared = Declared {
+                        cap,
+                        ceiling,
+                        ..Declared::hard(key.clone(), limit, source)
+                    };
+                    let set = book.budget_set(declared, &by, now);
                     said = set.ok().map(|_| (key, Some(limit)));
                 }
                 Act::Unset(key) => {
                     let unset = book.budget_unset(&key, &by, now);
                     said = unset.ok().map(|_| (key, None));
                 }
-                Act::Raise(key, tokens) => drop(book.budget_raise(&key, tokens, &by, now)),
+                Act::Raise(key, tokens, lasts) => {
+                    drop(book.budget_raise(&key, tokens, lasts, &by, now));
+                }
+                Act::Reset(key) => drop(book.budget_reset(&key, &by, now)),
                 Act::Cutoff(bottle) => drop(book.cutoff(&bottle, None, &by, now)),
                 Act::Restore(bottle) => drop(book.restore_egress(&bottle, None, &by, now)),
                 Act::Stop(bottle) => drop(book.order_stop(&bottle, None, &by, now)),

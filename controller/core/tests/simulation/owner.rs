@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bb_core::book::{Account, Book, Resolved};
+use bb_core::book::{Account, Book, CLOCK_BACK_MAX, Resolved};
 use bb_core::ledger::{Answer, Command, Ledger, Step};
 use bb_proto::ids::{BottleName, RunId};
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 
 use super::call::{Stage, Told, number};
 use super::laws::{Broken, law};
@@ -29,10 +29,26 @@ pub(crate) struct Owner {
     /// The time of the round that is under way.
     pub(crate) round: Option<Timestamp>,
     pub(crate) is_starting: bool,
-    /// The latest time that the clock showed.
+    /// The time that the clock showed last.
+    pub(crate) shown: Timestamp,
+    /// The latest time that was seen: what windows go by.
     pub(crate) latest: Timestamp,
     /// Whose run a token means.
     pub(crate) tokens: BTreeMap<String, (BottleName, RunId)>,
+}
+
+/// Returns the latest time that is seen at a start: a clock that was put back meanwhile shows less
+/// than what was put down.
+fn seen_at_a_start(left_at: Timestamp, now: Timestamp) -> Timestamp {
+    let left_at = if now < left_at {
+        left_at.plus(Millis(1_000))
+    } else {
+        left_at
+    };
+    if left_at.since(now) > CLOCK_BACK_MAX {
+        return now;
+    }
+    left_at.max(now)
 }
 
 impl World {
@@ -48,7 +64,8 @@ impl World {
             letters: Vec::new(),
             round: Some(self.now),
             is_starting: true,
-            latest: self.now,
+            shown: self.now,
+            latest: seen_at_a_start(rows.left_at(), self.now),
             tokens: BTreeMap::new(),
         });
     }
@@ -57,6 +74,7 @@ impl World {
     pub(crate) fn crash(&mut self, loses_power: bool) -> Result<(), Broken> {
         self.say(|_| format!("crash, power lost: {loses_power}"));
         self.counts.crashes += 1;
+        self.jumped = 0;
         self.owner = None;
         if loses_power {
             self.disk.lose_power(&mut self.random);
@@ -94,7 +112,8 @@ impl World {
 
     fn begin_round(&mut self) {
         let alone = self.random.one_in(2);
-        let now = self.clock();
+        let jumped = std::mem::take(&mut self.jumped);
+        let now = self.clock(jumped != 0);
         let Some(owner) = &mut self.owner else {
             return;
         };
@@ -110,6 +129,10 @@ impl World {
         }
         owner.round = Some(now);
         self.say(|_| format!("round of {} letters", letters.len()));
+        if jumped != 0 {
+            let jump = |book: &mut Book| book.clock_jumped(jumped, now);
+            self.ledger().decide(jump);
+        }
         for letter in letters {
             match letter {
                 Letter::Call(command) => self.tell(command, now),

@@ -1,8 +1,8 @@
 //! The world: what happens next, and to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bb_core::book::Entry;
+use bb_core::book::{CLOCK_BACK_MAX, Entry};
 use bb_proto::budget::BudgetKey;
 use bb_proto::reply::Ending;
 use bb_proto::time::{Millis, Timestamp};
@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub(crate) cut: usize,
     pub(crate) taken_back: usize,
     pub(crate) corrected: usize,
+    pub(crate) windows: usize,
     pub(crate) crashes: usize,
     pub(crate) closed: usize,
 }
@@ -44,6 +45,7 @@ impl Counts {
         self.cut += other.cut;
         self.taken_back += other.taken_back;
         self.corrected += other.corrected;
+        self.windows += other.windows;
         self.crashes += other.crashes;
         self.closed += other.closed;
     }
@@ -53,6 +55,8 @@ impl Counts {
 pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) now: Timestamp,
+    /// By how many milliseconds the clock was set since the controller looked.
+    pub(crate) jumped: i64,
     pub(crate) disk: Disk,
     pub(crate) provider: Provider,
     /// The controller, where it runs.
@@ -65,6 +69,8 @@ pub(crate) struct World {
     /// Which settings are in force.
     pub(crate) settings: usize,
     pub(crate) said: BTreeMap<BudgetKey, Said>,
+    /// Budgets that were reset, or that somebody tried to reset.
+    pub(crate) reset: BTreeSet<BudgetKey>,
     pub(crate) bug: Option<Bug>,
     pub(crate) counts: Counts,
     /// What happened, where somebody wants to read it.
@@ -80,6 +86,7 @@ impl World {
         Self {
             random,
             now: Timestamp(1_800_000_000_000),
+            jumped: 0,
             disk,
             provider: Provider::default(),
             owner: None,
@@ -89,6 +96,7 @@ impl World {
             next_run: 0,
             settings,
             said: BTreeMap::new(),
+            reset: BTreeSet::new(),
             bug,
             counts: Counts::default(),
             trace: aloud.then(Vec::new),
@@ -114,13 +122,24 @@ impl World {
         self.come_to_rest()
     }
 
-    /// Returns the time as the controller reads it: while it runs, it never goes back.
-    pub(crate) fn clock(&mut self) -> Timestamp {
+    /// Returns the time as the controller reads it: it never goes back but where the clock jumps.
+    pub(crate) fn clock(&mut self, jumps: bool) -> Timestamp {
         let Some(owner) = &mut self.owner else {
             return self.now;
         };
-        owner.latest = owner.latest.max(self.now);
-        owner.latest
+        owner.shown = if jumps {
+            self.now
+        } else {
+            owner.shown.max(self.now)
+        };
+        if owner.latest.since(owner.shown) > CLOCK_BACK_MAX {
+            owner.latest = owner.shown;
+        }
+        owner.latest = owner.latest.max(owner.shown);
+        if self.bug == Some(Bug::EarlyWindow) && self.random.one_in(30) {
+            return owner.shown.plus(Millis(5_400_000));
+        }
+        owner.shown
     }
 
     fn step(&mut self) -> Result<(), Broken> {
@@ -143,8 +162,13 @@ impl World {
                 Ok(())
             }
             978..=979 => {
-                // Somebody sets the clock of the host back.
-                self.now.0 -= self.random.pick(&[500, 60_000, 7_200_000]);
+                // Somebody sets the clock of the host.
+                let by = self.random.pick(&[-500, -60_000, -7_200_000, 5_400_000]);
+                self.now.0 += by;
+                if by != -500 {
+                    self.jumped += by;
+                }
+                self.say(|_| format!("the clock is set by {by} ms"));
                 Ok(())
             }
             980..=993 => {
