@@ -33,6 +33,9 @@ pub struct ProviderRow {
     pub versions: Vec<Cow<'static, str>>,
     /// Whether Responses over a WebSocket pass; else an upgrade is refused, and clients use POST.
     pub websocket: bool,
+    /// Whether a cap that is put into a chat request is `max_completion_tokens`, since newer models
+    /// refuse `max_tokens`.
+    pub completion_cap: bool,
     /// What its numbers do not tell of themselves.
     pub quirks: Quirks,
     /// The paths that are known, in the order they are tried.
@@ -128,6 +131,14 @@ pub enum RouteRefusal {
 /// anything else that a server may normalise match no route.
 pub fn route(row: &ProviderRow, method: &str, path: &str) -> Option<RouteKind> {
     path::find(row, method, path).map(|found| found.route.kind)
+}
+
+/// Returns whether a call at this path takes a cap on its output, with or without a query.
+///
+/// The backend of an account's login takes none, and neither does a compaction.
+pub fn takes_cap(path: &str) -> bool {
+    let path = path::without_query(path);
+    !path::begins_with(path, "/backend-api") && !path.ends_with("/responses/compact")
 }
 
 impl ProviderRow {

@@ -4,6 +4,9 @@
 //! provider's to refuse. Facts err to the side of the larger call, since the agent that wrote
 //! the body may not wish the call to be counted.
 
+mod bound;
+mod cap;
+mod count;
 mod edit;
 mod input;
 mod message;
@@ -13,6 +16,9 @@ mod tool;
 
 use bb_proto::usage::Wire;
 
+pub use bound::Bound;
+pub use cap::{Cap, with_cap};
+pub use count::{CountRequest, counted_tokens};
 pub use edit::with_include_usage;
 pub use message::{ClientMessage, ProviderMessage};
 
@@ -52,8 +58,13 @@ pub struct RequestFacts {
     pub stored_input: bool,
     /// Whether the provider may run tools of its own, whose tokens the body does not bound.
     pub server_tools: bool,
+    /// Whether it asks for something of which no cap on its output bounds the tokens, or has no
+    /// place where a cap could be put.
+    pub uncapped: bool,
     /// How many tools are declared.
     pub tools: u32,
+    /// How many of them are the client's to run, and described to the model by the provider.
+    pub described_tools: u32,
     /// The length of the body.
     pub body_bytes: u64,
     /// The bytes inside string literals, escapes as they are written, media excepted.
@@ -62,6 +73,10 @@ pub struct RequestFacts {
     pub media_bytes: u64,
     /// How many media there are inside the body.
     pub media: u32,
+    /// How many images its parts say there are.
+    pub images: u32,
+    /// How many of its parts are media, as its dialect marks them.
+    pub media_parts: u32,
     /// Whether the body is one JSON object from its first to its last byte, as far as strings
     /// and brackets tell.
     ///

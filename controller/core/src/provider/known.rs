@@ -34,6 +34,7 @@ struct Known {
     credential: CredentialHeader,
     include_usage: bool,
     websocket: bool,
+    completion_cap: bool,
     quirks: Quirks,
     versions: &'static [&'static str],
     rules: &'static [&'static [Rule]],
@@ -48,6 +49,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::XApiKey,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -67,6 +69,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: true,
+        completion_cap: true,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -88,6 +91,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::XGoogApiKey,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: HIDDEN_THINKING,
         versions: &["v1beta", "v1", "v1alpha"],
         rules: &[GEMINI, GEMINI_AS_OPENAI, GEMINI_MODELS, FILES],
@@ -100,6 +104,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -120,6 +125,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -139,6 +145,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -158,6 +165,7 @@ const PROVIDERS: &[Known] = &[
         // It refuses a field that it does not know, and states usage in every stream anyway.
         include_usage: false,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -176,6 +184,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -194,6 +203,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: REASONING_ON_TOP,
         versions: &["v1"],
         rules: &[
@@ -215,6 +225,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: HIDDEN_THINKING,
         versions: &["v1", "v1beta1"],
         rules: &[VERTEX],
@@ -227,6 +238,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[
@@ -245,6 +257,7 @@ const PROVIDERS: &[Known] = &[
         credential: CredentialHeader::Bearer,
         include_usage: true,
         websocket: false,
+        completion_cap: false,
         quirks: Quirks::NONE,
         versions: &["v1"],
         rules: &[OPENAI_CHAT, MODELS, FILES, BATCH_AND_REALTIME],
@@ -288,6 +301,7 @@ fn row(known: &Known) -> Option<ProviderRow> {
         credential: known.credential,
         include_usage: known.include_usage,
         websocket: known.websocket,
+        completion_cap: known.completion_cap,
         quirks: known.quirks,
         versions: known.versions.iter().copied().map(Cow::Borrowed).collect(),
         routes: routes(known.rules),

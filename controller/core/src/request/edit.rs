@@ -1,4 +1,5 @@
-//! Owns the one change that a request's body may need: to ask for usage in a streamed answer.
+//! Owns how a request's body is changed by positions, and the change by which it asks for usage in
+//! a streamed answer.
 
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ const MEMBER: &str = "include_usage";
 const OPTIONS: &[u8] = br#"{"include_usage":true}"#;
 
 /// What is put in place of a range of the body.
-type Change = (Range<usize>, Vec<u8>);
+pub(super) type Change = (Range<usize>, Vec<u8>);
 
 /// Returns a chat body that asks for usage in its stream, every other byte as it was.
 ///
@@ -21,6 +22,11 @@ pub fn with_include_usage(body: &[u8]) -> Option<Vec<u8>> {
     if changes.is_empty() {
         return None;
     }
+    changed(body, changes)
+}
+
+/// Returns a body with changes made, which are in the order of the body.
+pub(super) fn changed(body: &[u8], changes: Vec<Change>) -> Option<Vec<u8>> {
     let longer: usize = changes.iter().map(|(_, bytes)| bytes.len()).sum();
     let mut edited = Vec::with_capacity(body.len().saturating_add(longer));
     let mut copied = 0;

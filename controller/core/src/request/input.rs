@@ -19,14 +19,30 @@ impl Watch for Reader {
             "file_id" | "file_url" | "file_uri" | "fileUri" | "vector_store_ids" => {
                 self.facts.stored_input |= value.peek() != Some(b'n');
             }
-            "image_url" => self.image_url(&mut value),
+            "image_url" => {
+                self.facts.images = self.facts.images.saturating_add(1);
+                self.facts.media_parts = self.facts.media_parts.saturating_add(1);
+                self.image_url(&mut value);
+            }
+            "file_data" | "input_audio" | "inlineData" | "inline_data" => {
+                self.facts.media_parts = self.facts.media_parts.saturating_add(1);
+            }
+            "media_type" => {
+                let is_image = value.peek() == Some(b'"') && value.starts_with(b"\"image/");
+                self.facts.images = self.facts.images.saturating_add(u32::from(is_image));
+            }
             "type" if value.peek() == Some(b'"') => {
                 let kind = value.limited(WORD_BYTES_MAX.saturating_mul(6)).string();
-                self.facts.stored_input |= match kind.and_then(word).as_deref() {
-                    Some("url") => self.wire == Wire::AnthropicMessages,
-                    Some("item_reference") => self.wire == Wire::OpenaiResponses,
-                    _ => false,
-                };
+                match kind.and_then(word).as_deref() {
+                    Some("base64") => {
+                        self.facts.media_parts = self.facts.media_parts.saturating_add(1);
+                    }
+                    Some("url") => self.facts.stored_input |= self.wire == Wire::AnthropicMessages,
+                    Some("item_reference") => {
+                        self.facts.stored_input |= self.wire == Wire::OpenaiResponses;
+                    }
+                    _ => {}
+                }
             }
             _ => {}
         }
@@ -81,7 +97,9 @@ fn is_elsewhere(value: &mut Cursor<'_>, ahead: &mut Cursor<'_>) -> Option<bool> 
 fn word(text: Text<'_>) -> Option<Cow<'_, str>> {
     // Almost every key is told by its first letter to be of no interest.
     match text.0.first()? {
-        b'd' | b'f' | b'i' | b't' | b'u' | b'v' | b'\\' => text.decode(WORD_BYTES_MAX),
+        b'b' | b'd' | b'f' | b'i' | b'm' | b't' | b'u' | b'v' | b'\\' => {
+            text.decode(WORD_BYTES_MAX)
+        }
         _ => None,
     }
 }

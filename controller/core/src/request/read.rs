@@ -80,11 +80,15 @@ impl Reader {
                 background: false,
                 stored_input: false,
                 server_tools: false,
+                uncapped: false,
                 tools: 0,
+                described_tools: 0,
                 body_bytes: count(body),
                 text_bytes: 0,
                 media_bytes: 0,
                 media: 0,
+                images: 0,
+                media_parts: 0,
                 is_whole: false,
             },
             output_max: Stated::Never,
@@ -141,8 +145,16 @@ impl Reader {
                 let says = says_something(cursor.raw(self)?);
                 self.facts.server_tools |= says;
             }
+            "context_management" => self.context_management(cursor)?,
             _ => cursor.skip(self)?,
         }
+        Some(())
+    }
+
+    /// A context that the provider compacts is read and written once more.
+    fn context_management(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        let raw = cursor.raw(self)?;
+        self.facts.uncapped |= memchr::memmem::find(raw, b"compact").is_some();
         Some(())
     }
 
@@ -163,9 +175,19 @@ impl Reader {
                 Some(())
             })?,
             "tools" => self.tools(cursor)?,
-            "web_search_options" | "plugins" => {
+            "plugins" => {
                 let says = says_something(cursor.raw(self)?);
                 self.facts.server_tools |= says;
+            }
+            // An empty one asks for a search as well.
+            "web_search_options" | "search_parameters" => {
+                let says = cursor.raw(self)? != b"null";
+                self.facts.server_tools |= says;
+            }
+            // What was predicted and is not used is billed as output, and no cap counts it.
+            "prediction" | "audio" => {
+                let says = says_something(cursor.raw(self)?);
+                self.facts.uncapped |= says;
             }
             _ => cursor.skip(self)?,
         }
@@ -200,6 +222,7 @@ impl Reader {
                 let says = says_something(cursor.raw(self)?);
                 self.facts.stored_input |= says;
             }
+            "context_management" => self.context_management(cursor)?,
             "tools" => self.tools(cursor)?,
             _ => cursor.skip(self)?,
         }
@@ -209,6 +232,7 @@ impl Reader {
     fn gemini(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Option<()> {
         match key {
             "generationConfig" | "generation_config" => {
+                self.facts.uncapped |= !matches!(cursor.peek()?, b'{' | b'n');
                 self.each_member(cursor, |reader, key, cursor| {
                     match key {
                         "maxOutputTokens" | "max_output_tokens" => {
@@ -216,6 +240,12 @@ impl Reader {
                         }
                         "candidateCount" | "candidate_count" => {
                             reader.choices(cursor.raw(&mut ())?);
+                        }
+                        "responseModalities" | "response_modalities" => {
+                            let raw = cursor.raw(reader)?;
+                            let others = [&b"IMAGE"[..], b"AUDIO", b"VIDEO"];
+                            let says = |kind: &&[u8]| memchr::memmem::find(raw, kind).is_some();
+                            reader.facts.uncapped |= others.iter().any(says);
                         }
                         _ => cursor.skip(reader)?,
                     }
@@ -263,6 +293,7 @@ impl Reader {
 
     fn choices(&mut self, raw: &[u8]) {
         let choices = std::str::from_utf8(raw).unwrap_or_default().parse();
+        self.facts.uncapped |= choices.is_err() && raw != b"null";
         self.facts.choices = self.facts.choices.max(choices.unwrap_or(1));
     }
 }

@@ -1,3 +1,6 @@
+mod bound;
+mod cap;
+mod count;
 mod edit;
 mod elsewhere;
 
@@ -52,6 +55,7 @@ fn a_claude_code_request_states_model_stream_cap_thinking_and_tools() {
             output_max: Some(64_000),
             thinking_budget: Some(16_000),
             tools: 3,
+            described_tools: 1,
             body_bytes: 577,
             text_bytes: facts.text_bytes,
             is_whole: true,

@@ -29,6 +29,10 @@ impl Reader {
             })?;
             let client = is_client_type(self.wire, kind.as_deref()) && !server_keys;
             self.facts.server_tools |= !client;
+            let is_declared = matches!(kind.as_deref(), None | Some("function" | "custom"));
+            if client && (!is_declared || self.wire == Wire::Gemini) {
+                self.facts.described_tools = self.facts.described_tools.saturating_add(1);
+            }
         }
         Some(())
     }
