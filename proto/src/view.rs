@@ -93,6 +93,9 @@ pub struct Totals {
     pub in_flight: u64,
     /// Calls that wait for admission.
     pub waiting: u64,
+    /// Since when the first of them waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
     /// Tokens charged in the last full minute.
     pub rate_per_minute: u64,
     /// Orders not carried out yet.
@@ -207,6 +210,12 @@ pub struct Bottle {
     pub in_flight: u64,
     /// Calls that wait for admission.
     pub waiting: u64,
+    /// Since when the first of them waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
+    /// Until when that one may wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// What is closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,

@@ -75,6 +75,8 @@ pub(crate) fn bottle() -> Bottle {
         enforcement: Enforcement::Keyed,
         in_flight: 3,
         waiting: 1,
+        waiting_since: Some(later(70_000)),
+        waits_until: Some(later(100_000)),
         closed: vec![
             Closed {
                 provider: ProviderSelector::All,
@@ -130,6 +132,8 @@ pub(crate) fn declared() -> Bottle {
         enforcement: Enforcement::Advisory,
         in_flight: 0,
         waiting: 0,
+        waiting_since: None,
+        waits_until: None,
         closed: Vec::new(),
         refusals: 0,
         path: Vec::new(),

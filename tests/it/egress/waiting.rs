@@ -134,8 +134,13 @@ async fn a_client_that_leaves_while_it_waits_frees_its_place() -> Result<()> {
         answer = &mut left => panic!("{answer:?}"),
         waits = wait_for_waiting(&system, &web, 1) => waits?,
     }
+    let waits = shown(&system, &web).await?;
+    let (since, until) = (waits.waiting_since, waits.waits_until);
+    let may_wait = until.zip(since).map(|(until, since)| until.since(since).0);
+    assert_eq!(may_wait, Some(30_000), "{waits:?}");
     drop(left);
     wait_for_waiting(&system, &web, 0).await?;
+    assert_eq!(shown(&system, &web).await?.waiting_since, None);
     assert_eq!(system.provider.totals().calls, 1);
     // The next is the first in the queue, and goes when the open one is over.
     system.provider.enqueue(Script::costing(10, 10));

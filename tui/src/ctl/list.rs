@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bb_proto::budget::BudgetKey;
 use bb_proto::ids::ProviderKey;
+use bb_proto::time::Timestamp;
 use bb_proto::view::{Bottle, BottleState, Budget};
 
 use super::connection::Connection;
@@ -40,6 +41,7 @@ const COLUMNS: [Column; 11] = [
 impl List {
     pub(super) fn run(self, connection: &mut Connection, output: Output) -> Outcome {
         let snapshot = connection.snapshot()?;
+        let now = snapshot.head.now;
         let mut bottles = snapshot.bottles;
         if self.running {
             bottles.retain(|bottle| {
@@ -56,15 +58,17 @@ impl List {
             if bottles.is_empty() {
                 return "no bottles".to_owned();
             }
-            let rows: Vec<Vec<String>> =
-                bottles.iter().map(|bottle| row(bottle, &budgets)).collect();
+            let rows: Vec<Vec<String>> = bottles
+                .iter()
+                .map(|bottle| row(bottle, &budgets, now))
+                .collect();
             table::draw(&COLUMNS, &rows, Output::width())
         })?;
         Ok(Exit::DONE)
     }
 }
 
-fn row(bottle: &Bottle, budgets: &BTreeMap<&BudgetKey, &Budget>) -> Vec<String> {
+fn row(bottle: &Bottle, budgets: &BTreeMap<&BudgetKey, &Budget>, now: Timestamp) -> Vec<String> {
     let binding = binding(bottle, budgets);
     let budget = binding.map(|(_, budget)| budget);
     let provider = binding.map(|(provider, _)| provider);
@@ -88,7 +92,7 @@ fn row(bottle: &Bottle, budgets: &BTreeMap<&BudgetKey, &Budget>) -> Vec<String> 
         of_budget(&|budget| words::scope(&budget.id, bottle).to_owned()),
         format::tokens(bottle.rate_per_minute),
         of_budget(&left),
-        calls(bottle),
+        calls(bottle, now),
         words::enforcement(bottle.enforcement).to_owned(),
     ]
 }
@@ -123,11 +127,32 @@ pub(super) fn left(budget: &Budget) -> String {
     }
 }
 
-/// Returns calls in flight, and those that wait: `3+2`.
-fn calls(bottle: &Bottle) -> String {
-    if bottle.waiting > 0 {
-        format!("{}+{}", bottle.in_flight, bottle.waiting)
-    } else {
-        bottle.in_flight.to_string()
+/// Returns calls in flight, and those that wait, with how long the first has: `3+2 12s`.
+fn calls(bottle: &Bottle, now: Timestamp) -> String {
+    if bottle.waiting == 0 {
+        return bottle.in_flight.to_string();
+    }
+    let since = bottle
+        .waiting_since
+        .map(|since| format!(" {}", format::duration_ms(now.since(since).0)))
+        .unwrap_or_default();
+    format!("{}+{}{since}", bottle.in_flight, bottle.waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_wait_stand_beside_those_in_flight_with_how_long_the_first_has() {
+        let json = serde_json::json!({"name": "web", "state": "running", "enforcement": "advisory", "in_flight": 3,
+            "waiting": 2, "waiting_since": 1_000, "waits_until": 31_000, "refusals": 0, "path": [],
+            "binding": {}, "used_run": 0, "used_total": 0, "rate_per_minute": 0});
+        let mut bottle: Bottle = serde_json::from_value(json).expect("a bottle");
+        assert_eq!(calls(&bottle, Timestamp(13_000)), "3+2 12s");
+        bottle.waiting_since = None;
+        assert_eq!(calls(&bottle, Timestamp(13_000)), "3+2");
+        bottle.waiting = 0;
+        assert_eq!(calls(&bottle, Timestamp(13_000)), "3");
     }
 }

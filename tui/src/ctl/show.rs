@@ -46,7 +46,7 @@ impl Show {
 
 fn page(detail: &BottleDetail, now: Timestamp) -> String {
     let bottle = &detail.bottle;
-    let mut lines = vec![headline(bottle)];
+    let mut lines = vec![headline(bottle, now)];
     let mut say = |what: &str, text: String| lines.push(format!("  {what:<10}{text}"));
     if let Some(run) = &bottle.run {
         say("run", run_line(bottle, &run.to_string(), now));
@@ -88,7 +88,7 @@ fn page(detail: &BottleDetail, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-fn headline(bottle: &Bottle) -> String {
+fn headline(bottle: &Bottle, now: Timestamp) -> String {
     let mut parts = vec![format!("{}: {}", bottle.name, words::state_of(bottle))];
     if bottle.warned {
         parts.push("warned".to_owned());
@@ -101,9 +101,24 @@ fn headline(bottle: &Bottle) -> String {
         ));
     }
     if bottle.waiting > 0 {
-        parts.push(format!("{} waiting", bottle.waiting));
+        parts.push(waiting(bottle, now));
     }
     parts.join(", ")
+}
+
+/// Returns how many calls wait, and of the first how long it has waited and still may.
+fn waiting(bottle: &Bottle, now: Timestamp) -> String {
+    let mut text = format!("{} waiting", bottle.waiting);
+    if let Some(since) = bottle.waiting_since {
+        text.push_str(", the first for ");
+        text.push_str(&format::duration_ms(now.since(since).0));
+    }
+    if let Some(until) = bottle.waits_until {
+        text.push_str(" and at most ");
+        text.push_str(&format::duration_ms(until.since(now).0));
+        text.push_str(" more");
+    }
+    text
 }
 
 fn run_line(bottle: &Bottle, run: &str, now: Timestamp) -> String {
@@ -189,4 +204,22 @@ fn budgets(detail: &BottleDetail) -> String {
         })
         .collect();
     table::draw(&COLUMNS, &rows, Output::width())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_call_that_waits_says_how_long_it_has_and_still_may() {
+        let json = serde_json::json!({"name": "web", "state": "running", "enforcement": "advisory", "in_flight": 3,
+            "waiting": 2, "waiting_since": 1_000, "waits_until": 31_000, "refusals": 0, "path": [],
+            "binding": {}, "used_run": 0, "used_total": 0, "rate_per_minute": 0});
+        let bottle: Bottle = serde_json::from_value(json).expect("a bottle");
+        assert_eq!(
+            headline(&bottle, Timestamp(13_000)),
+            "web: running, advisory, 3 calls in flight, 2 waiting, the first for 12s and at most \
+             18s more"
+        );
+    }
 }

@@ -76,9 +76,12 @@ fn page(head: &Head, socket: &str, log: &str, settings: &str) -> Vec<String> {
         (
             "calls",
             format!(
-                "{} in flight, {} waiting, {} tokens in the last minute",
+                "{} in flight, {} waiting{}, {} tokens in the last minute",
                 head.totals.in_flight,
                 head.totals.waiting,
+                head.totals.waiting_since.map_or_else(String::new, |since| {
+                    format!(" for {}", format::duration_ms(head.now.since(since).0))
+                }),
                 format::tokens(head.totals.rate_per_minute)
             ),
         ),

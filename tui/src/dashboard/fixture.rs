@@ -90,6 +90,7 @@ pub(crate) fn head(revision: u64) -> Head {
                 ]),
                 in_flight: 13,
                 waiting: 0,
+                waiting_since: None,
                 rate_per_minute: 64_700,
                 orders_open: 0,
             },

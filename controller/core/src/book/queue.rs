@@ -15,6 +15,7 @@ pub(super) struct Waiter {
     pub(super) ask: Ask,
     /// The budgets that bind it: a later call of its bottle that one of them binds is behind it.
     pub(super) binding: Vec<BudgetKey>,
+    pub(super) since: Timestamp,
     pub(super) deadline: Timestamp,
 }
 
@@ -41,6 +42,17 @@ impl WaitQueue {
 
     pub(super) fn len_of(&self, bottle: &BottleName) -> usize {
         self.of.get(bottle).map_or(0, VecDeque::len)
+    }
+
+    /// Returns the call of a bottle that waits longest.
+    pub(super) fn longest_of(&self, bottle: &BottleName) -> Option<&Waiter> {
+        self.of.get(bottle)?.front()
+    }
+
+    /// Returns since when the call waits that waits longest.
+    pub(super) fn waiting_since(&self) -> Option<Timestamp> {
+        let first = self.of.values().filter_map(VecDeque::front);
+        first.map(|waiter| waiter.since).min()
     }
 
     pub(super) fn is_empty(&self) -> bool {

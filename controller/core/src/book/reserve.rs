@@ -190,6 +190,7 @@ impl Book {
         self.queue.push(Waiter {
             ask,
             binding,
+            since: now,
             deadline,
         });
         Admission::Waiting

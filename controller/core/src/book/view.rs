@@ -134,6 +134,7 @@ impl Book {
                 .balance
                 .posted
         };
+        let waits = self.queue.longest_of(name);
         let running = bottle.filter(|bottle| bottle.lifecycle == Lifecycle::Running);
         view::Bottle {
             name: name.clone(),
@@ -154,6 +155,8 @@ impl Book {
             enforcement: Enforcement::Advisory,
             in_flight: u64::try_from(self.open.count(name, None)).unwrap_or(u64::MAX),
             waiting: u64::try_from(self.queue.len_of(name)).unwrap_or(u64::MAX),
+            waiting_since: waits.map(|waiter| waiter.since),
+            waits_until: waits.map(|waiter| waiter.deadline),
             closed: bottle.map(closed_of).unwrap_or_default(),
             refusals: bottle.map_or(0, |bottle| bottle.refusals),
             path: roles,
@@ -286,6 +289,7 @@ impl Book {
             by_state,
             in_flight: u64::try_from(self.open.len()).unwrap_or(u64::MAX),
             waiting: u64::try_from(self.queue.len()).unwrap_or(u64::MAX),
+            waiting_since: self.queue.waiting_since(),
             rate_per_minute: per_minute(&recent, now),
             orders_open,
         }

@@ -126,6 +126,8 @@ fn lasting(book: &Book, now: Timestamp) -> (Vec<view::Bottle>, Vec<view::Budget>
         .map(|bottle| view::Bottle {
             warned: false,
             waiting: 0,
+            waiting_since: None,
+            waits_until: None,
             // Counted in memory, and written with the next change of the bottle.
             refusals: 0,
             last_provider: None,

@@ -5,12 +5,13 @@ use ratatui::layout::Rect;
 
 use super::{calls, happenings, way};
 use crate::dashboard::canvas::Canvas;
-use crate::dashboard::clean::{self, clean};
+use crate::dashboard::clean::{self, Clean, clean};
 use crate::dashboard::layout;
 use crate::dashboard::msg::Click;
 use crate::dashboard::rows::Bottle;
 use crate::dashboard::state::{State, Tab};
 use crate::dashboard::theme::Role;
+use crate::format;
 
 pub(crate) fn draw(state: &State, canvas: &mut Canvas<'_>) {
     let pane = layout::regions(state).pane;
@@ -69,7 +70,14 @@ fn rule(state: &State, bottle: Option<&Bottle>, pane: Rect, canvas: &mut Canvas<
     if let Some(bottle) = bottle {
         let room = pane.right().saturating_sub(x + 4);
         let name = bottle.name.shortened(room);
-        let text = clean!(" {name} ");
+        let waits = bottle
+            .told
+            .waiting_since
+            .map_or_else(Clean::default, |since| {
+                let waited = format::duration_ms(state.now().since(since).0);
+                clean!("· {} waiting {waited} ", bottle.told.waiting)
+            });
+        let text = clean!(" {name} {waits}");
         let at = pane.right().saturating_sub(clean::width(text.as_str()) + 1);
         canvas.put(at, y, pane.width, &text, Role::Text);
     }

@@ -109,7 +109,12 @@ fn counts(state: &State) -> Vec<Clean> {
     let calls = match (totals.in_flight, totals.waiting) {
         (1, 0) => "1 call".to_owned(),
         (calls, 0) => format!("{calls} calls"),
-        (calls, waiting) => format!("{calls}+{waiting} calls"),
+        (calls, waiting) => {
+            let since = totals.waiting_since.map_or_else(String::new, |since| {
+                format!(" ({})", format::duration_ms(state.now().since(since).0))
+            });
+            format!("{calls}+{waiting}{since} calls")
+        }
     };
     vec![
         clean!("{bottles}{by_state}{orders} · {calls} · {rate}/min"),

@@ -1,6 +1,10 @@
 //! Calls that wait for room.
 
+use bb_proto::time::Timestamp;
+
+use super::args::parse;
 use super::script::check;
+use super::stage::Stage;
 
 #[test]
 fn a_second_call_waits_for_room_instead_of_being_refused() {
@@ -276,4 +280,34 @@ fn a_wait_lasts_as_long_whatever_the_clock_is_set_to() {
         wait 1                     => web refusals noted: 1; 2 refused for room in host/claude 0/100
         ",
     );
+}
+
+#[test]
+fn the_call_that_waits_longest_says_since_when_and_how_long_it_may() {
+    let mut stage = Stage::default();
+    for line in [
+        "settings host/claude 100; wait 30",
+        "launch web",
+        "launch api",
+        "reserve 1 web claude 50+10",
+        "wait 5",
+        "reserve 2 web claude 50+10",
+        "wait 4",
+        "reserve 3 web claude 50+10",
+        "reserve 4 api claude 50+10",
+        "wait 1",
+    ] {
+        stage.run(line);
+    }
+    let seconds = |seconds: i64| Some(Timestamp(seconds.saturating_mul(1_000)));
+    let shown = |name: &str| stage.book.bottle_view(&parse(name), stage.now);
+    let of = |name: &str| (shown(name).waiting_since, shown(name).waits_until);
+    assert_eq!(of("web"), (seconds(5), seconds(35)));
+    assert_eq!(of("api"), (seconds(9), seconds(39)));
+    assert_eq!(stage.book.totals(stage.now).waiting_since, seconds(5));
+    stage.run("withdraw 2 web");
+    assert_eq!(stage.book.totals(stage.now).waiting_since, seconds(9));
+    stage.run("void 1");
+    let nobody = stage.book.totals(stage.now);
+    assert_eq!((nobody.waiting, nobody.waiting_since), (1, seconds(9)));
 }
