@@ -16,8 +16,8 @@ use super::charges::{Charge, charges, events, only_charge, shown};
 use super::cuts::{OPERATOR, assert_ended, assert_refused_by_operator, cut_off, restore};
 use super::spoken::{Ended as Last, read};
 use super::ways::{
-    CHAT, CHAT_UNASKED, GEMINI, GEMINI_ARRAY, MESSAGES, MESSAGES_WHOLE, RESPONSES, STREAMS, Way,
-    together, within,
+    CHAT, CHAT_UNASKED, COUNTED, GEMINI, GEMINI_ARRAY, MESSAGES, MESSAGES_WHOLE, RESPONSES,
+    STREAMS, Way, together, within,
 };
 
 /// A long answer with much text in each event.
@@ -218,11 +218,11 @@ async fn an_order_closes_what_costs_nothing_too_and_a_spent_budget_does_not() ->
         within(send(&system.egress, method, path, &headers, body))
     };
     let count = "/claude/v1/messages/count_tokens";
-    assert_eq!(ask(Method::POST, count, MESSAGES.body).await??.status, 200);
+    assert_eq!(ask(Method::POST, count, COUNTED).await??.status, 200);
     cut_off(&system, &web).await?;
     let made = provider.requests().len();
     for answer in [
-        ask(Method::POST, count, MESSAGES.body).await??,
+        ask(Method::POST, count, COUNTED).await??,
         ask(Method::GET, "/claude/v1/models", "").await??,
         ask(Method::POST, "/codex/v1/responses", RESPONSES.body).await??,
     ] {
@@ -230,7 +230,7 @@ async fn an_order_closes_what_costs_nothing_too_and_a_spent_budget_does_not() ->
     }
     assert_eq!(provider.requests().len(), made);
     restore(&system, &web).await?;
-    assert_eq!(ask(Method::POST, count, MESSAGES.body).await??.status, 200);
+    assert_eq!(ask(Method::POST, count, COUNTED).await??.status, 200);
     Ok(())
 }
 

@@ -51,6 +51,10 @@ pub(super) const MESSAGES_WHOLE: Way = Way {
     ..MESSAGES
 };
 
+/// What Anthropic counts: a message without what its count does not depend on.
+pub(super) const COUNTED: &str =
+    r#"{"model":"claude-opus-4-8","messages":[{"role":"user","content":"say hi to the cat"}]}"#;
+
 pub(super) const RESPONSES: Way = Way {
     name: "responses, streamed",
     wire: Wire::OpenaiResponses,

@@ -11,8 +11,8 @@ use super::charges::{assert_exact, charges, only_call, only_charge};
 use super::raw::{SSE, Scene, read_bytes};
 use super::spoken::{Ended, read};
 use super::ways::{
-    self, CHAT, CHAT_UNASKED, CHAT_WHOLE, Form, GEMINI, MESSAGES, MESSAGES_WHOLE, RESPONSES,
-    STREAMS, Way, within, without_ids,
+    self, CHAT, CHAT_UNASKED, CHAT_WHOLE, COUNTED, Form, GEMINI, MESSAGES, RESPONSES, STREAMS, Way,
+    within, without_ids,
 };
 
 const CUTS: [Chunking; 4] = [
@@ -316,7 +316,7 @@ async fn counts_of_tokens_and_lists_of_models_pass_and_leave_no_row() -> Result<
             Method::POST,
             MESSAGES,
             "/v1/messages/count_tokens",
-            MESSAGES_WHOLE.body,
+            COUNTED,
             "input_tokens",
         ),
         (

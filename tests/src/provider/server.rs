@@ -137,11 +137,7 @@ async fn answer(
             Ok(refusal(&mut record, 400, &invalid.0))
         }
         (Kind::Call, Some(Ok(asked))) => model_call(&state, &asked, record).await,
-        (Kind::CountTokens, Some(Ok(asked))) => Ok(small(
-            &mut record,
-            200,
-            count_body(endpoint.wire, asked.prompt_tokens),
-        )),
+        (Kind::CountTokens, Some(Ok(asked))) => Ok(count(&state, &asked, record)),
         (Kind::Models, _) => Ok(small(
             &mut record,
             200,
@@ -162,6 +158,16 @@ async fn answer(
         (Kind::Upgrade, _) => Ok(refusal(&mut record, 426, "use POST")),
         _ => Ok(refusal(&mut record, 404, "Not found")),
     }
+}
+
+/// Counts, unless the script of this very path refuses that.
+fn count(state: &State, asked: &Asked, mut record: Record) -> Answer {
+    let script = state.script_of_path(&record.request().path);
+    if let Some(Fault::Status { status, .. }) = script.and_then(|it| it.script.fault.clone()) {
+        return refusal(&mut record, status, "the script refuses this");
+    }
+    let body = count_body(record.request().wire, asked.prompt_tokens);
+    small(&mut record, 200, body)
 }
 
 async fn model_call(state: &State, asked: &Asked, mut record: Record) -> Result<Answer, Dropped> {

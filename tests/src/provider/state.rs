@@ -132,6 +132,14 @@ impl State {
         set.map_or_else(|| scripts.default.clone(), |(_, numbered)| numbered.clone())
     }
 
+    /// Returns the script that is set for a path, where one is.
+    pub(super) fn script_of_path(&self, path: &str) -> Option<Numbered> {
+        let scripts = self.scripts();
+        let mut overrides = scripts.overrides.iter().rev();
+        let set = overrides.find(|(on, _)| matches!(on, On::Path(of) if of == path));
+        set.map(|(_, numbered)| numbered.clone())
+    }
+
     pub(super) fn rendered(
         &self,
         numbered: &Numbered,

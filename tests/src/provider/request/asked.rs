@@ -56,6 +56,9 @@ struct Body<'a> {
     contents: Option<&'a RawValue>,
     #[serde(borrow, rename = "systemInstruction")]
     system_instruction: Option<&'a RawValue>,
+    /// A count of Gemini's: the call whose prompt is counted.
+    #[serde(borrow, rename = "generateContentRequest")]
+    counted: Option<Box<Body<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +75,7 @@ struct Thinking {
 #[serde(rename_all = "camelCase")]
 struct Generation {
     max_output_tokens: Option<u64>,
+    candidate_count: Option<u64>,
 }
 
 impl Asked {
@@ -90,8 +94,9 @@ impl Asked {
             (None, Some(model)) => model.clone().into_owned(),
             (None, None) => return Err(Invalid("model: Field required".to_owned())),
         };
-        if endpoint.kind == Kind::Call {
-            body.check(endpoint.wire)?;
+        match endpoint.kind {
+            Kind::Call => body.check(endpoint.wire)?,
+            _ => body.check_count(endpoint.wire)?,
         }
         let streamed = if body.stream.unwrap_or(false) {
             Form::Sse
@@ -107,7 +112,7 @@ impl Asked {
                 .and_then(|options| options.include_usage)
                 .unwrap_or(false),
             output_max: body.output_max(endpoint.wire),
-            choices: body.n.unwrap_or(1).clamp(1, 8),
+            choices: body.choices().clamp(1, 8),
             prompt_tokens: body.content_bytes().div_ceil(4).max(1),
         })
     }
@@ -148,6 +153,23 @@ impl Body<'_> {
         }
     }
 
+    fn choices(&self) -> u64 {
+        let config = self.generation.as_ref();
+        let candidates = config.and_then(|config| config.candidate_count);
+        self.n.or(candidates).unwrap_or(1)
+    }
+
+    /// Refuses what the real API refuses to count.
+    fn check_count(&self, wire: Wire) -> Result<(), Invalid> {
+        let is_extra =
+            wire == Wire::AnthropicMessages && (self.max_tokens.is_some() || self.stream.is_some());
+        if is_extra {
+            let text = "max_tokens: Extra inputs are not permitted";
+            return Err(Invalid(text.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Refuses what the real API refuses, where a proxy that edits requests could get it wrong.
     fn check(&self, wire: Wire) -> Result<(), Invalid> {
         let limit = self.output_max(wire);
@@ -182,6 +204,9 @@ impl Body<'_> {
     }
 
     fn content_bytes(&self) -> u64 {
+        if let Some(counted) = &self.counted {
+            return counted.content_bytes();
+        }
         [
             self.tools,
             self.messages,
