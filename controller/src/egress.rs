@@ -16,7 +16,9 @@ use crate::settings::providers::Providers;
 mod answers;
 mod background;
 mod body;
+mod capping;
 mod client_body;
+mod counting;
 mod cutting;
 mod decoding;
 mod document;
@@ -43,6 +45,7 @@ pub mod workers;
 
 use answers::Answers;
 use background::Background;
+use counting::Counts;
 use upstream::Upstreams;
 use websocket::WEBSOCKETS_MAX;
 
@@ -64,6 +67,7 @@ struct Shared {
     draining: watch::Receiver<bool>,
     wrong_tokens: Arc<AtomicU64>,
     background: Arc<Background>,
+    counts: Counts,
 }
 
 /// What the proxy is made of.
@@ -106,6 +110,7 @@ impl Egress {
                 draining: parts.draining,
                 wrong_tokens: parts.wrong_tokens,
                 background: parts.background.0,
+                counts: Counts::default(),
             }),
         }
     }

@@ -438,6 +438,7 @@ mod tests {
             output_max: None,
             choices: 1,
             background: false,
+            bound: None,
         };
         // Nothing is read meanwhile, as where the disk hangs.
         let owner = handle.shared.lock_owner();

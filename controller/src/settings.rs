@@ -32,10 +32,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bb_core::book::FLOOR_DEFAULT;
 use bb_core::budget::WARN_DEFAULT;
 use bb_core::provider::Upstream;
 use bb_core::weights::Weights;
-use bb_proto::budget::{BudgetKey, Cap, Gate, Policy};
+use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, Unbounded};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use bb_proto::reply::Mistake;
 use bb_proto::units::Tokens;
@@ -76,6 +77,10 @@ pub struct Settings {
     pub shutdown: Policy,
     /// How a call is admitted by a budget that says nothing itself.
     pub gate: Gate,
+    /// What the gate `exact` does with calls that nothing bounds, where nobody else says.
+    pub unbounded: Unbounded,
+    /// The least output of one choice that the gate `exact` leaves, in tokens.
+    pub floor: u64,
     /// How long a call waits for room.
     pub wait: Duration,
     /// How long the answer to a client that hung up is read on.
@@ -117,6 +122,8 @@ pub struct BudgetSetting {
     pub policy: Option<Policy>,
     /// How it admits, where it says so itself; never of a soft one.
     pub gate: Option<Gate>,
+    /// What it does with calls that nothing bounds, where it says so itself; never of a soft one.
+    pub unbounded: Option<Unbounded>,
     /// Where it stands in the file.
     pub line: u32,
 }
@@ -132,6 +139,10 @@ pub struct BottleSetting {
     pub provider: Option<ProviderKey>,
     /// What happens to it when a budget is spent, whatever the budget says.
     pub shutdown: Option<Policy>,
+    /// How its calls are admitted by a budget that says nothing itself.
+    pub gate: Option<Gate>,
+    /// What becomes of its calls that nothing bounds, by a budget that says nothing itself.
+    pub unbounded: Option<Unbounded>,
     /// Where it stands in the file.
     pub line: u32,
 }
@@ -158,6 +169,8 @@ pub struct ProviderSetting {
     pub include_usage: Option<bool>,
     /// Whether a WebSocket is proxied, else refused.
     pub websocket: Option<bool>,
+    /// Whether it is asked what the input of a call is.
+    pub count_tokens: bool,
     /// Where it stands in the file.
     pub line: u32,
 }
@@ -224,6 +237,8 @@ impl Default for Settings {
             budgets: Vec::new(),
             shutdown: Policy::default(),
             gate: Gate::default(),
+            unbounded: Unbounded::default(),
+            floor: FLOOR_DEFAULT,
             wait: WAIT_DEFAULT,
             drain: DRAIN_DEFAULT,
             in_flight: InFlight::default(),

@@ -78,6 +78,19 @@ pub enum Gate {
     /// The estimated input and the output such calls usually have are set aside.
     #[default]
     Estimate,
+    /// The most that a call can use is set aside, and its request is capped to what is left.
+    Exact,
+}
+
+/// What the gate `exact` does with a call that nothing bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unbounded {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is admitted by estimate, and flagged.
+    Estimate,
 }
 
 /// Why a text is no scope, window or budget key.

@@ -7,6 +7,7 @@ mod charges;
 mod crowds;
 mod cuts;
 mod encodings;
+mod exact;
 mod faults;
 mod holding;
 mod http;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bb_proto::budget::{BudgetKey, Gate, Scope, Window};
+use bb_proto::budget::{BudgetKey, Gate, Scope, Unbounded, Window};
 use bb_proto::event::{Actor, Event, EventKind};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::reply::EstimateErrors;
@@ -27,6 +27,7 @@ mod clock;
 mod closings;
 mod correct;
 pub mod entry;
+mod exact;
 mod explain;
 pub mod history;
 mod judge;
@@ -47,7 +48,8 @@ pub use admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
 pub use bottles::{Acted, Order};
 pub use budgets::{BudgetActed, Lasts};
 pub use check::Check;
-pub use entry::{CallFacts, Corrected, Entry, Reservation, Settlement};
+pub use entry::{CallFacts, Corrected, Entry, Reservation, Settlement, Terms};
+pub use exact::FLOOR_DEFAULT;
 pub use register::Registration;
 pub use resolve::{OtherModel, Outcome, Resolved};
 pub use restore::{OpenCall, PastCall, Saved};
@@ -72,6 +74,10 @@ pub struct Rules {
     pub weights: HashMap<ProviderKey, Weights>,
     /// How calls are admitted where a budget does not say.
     pub gate: Gate,
+    /// What the gate `exact` does with calls that nothing bounds, where a budget does not say.
+    pub unbounded: Unbounded,
+    /// The least output of one choice that the gate `exact` leaves a call, in tokens.
+    pub floor: u64,
     /// How long a call waits for room.
     pub wait: Millis,
     /// The warning levels in percent of a budget that names none, ascending.
@@ -89,6 +95,8 @@ impl Default for Rules {
             manifests: BTreeMap::new(),
             weights: HashMap::new(),
             gate: Gate::Estimate,
+            unbounded: Unbounded::Refuse,
+            floor: FLOOR_DEFAULT,
             wait: Millis(30_000),
             warn: WARN_DEFAULT.to_vec(),
             in_flight_finish: false,

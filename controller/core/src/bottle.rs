@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bb_proto::budget::{BudgetKey, ProviderSelector};
+use bb_proto::budget::{BudgetKey, Gate, ProviderSelector, Unbounded};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
 use bb_proto::process::Process;
 use bb_proto::request::LaunchBudget;
@@ -121,6 +121,10 @@ pub struct Manifest {
     pub agent: Option<AgentName>,
     /// Its provider.
     pub provider: Option<ProviderKey>,
+    /// How its calls are admitted where a budget does not say.
+    pub gate: Option<Gate>,
+    /// What becomes of its calls that nothing bounds where a budget does not say.
+    pub unbounded: Option<Unbounded>,
 }
 
 /// All bottles that were launched, and what the settings say of any.

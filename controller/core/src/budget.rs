@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Window};
+use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Unbounded, Window};
 use bb_proto::ids::{BottleName, RunId};
 use bb_proto::units::Tokens;
 use bb_proto::view::{Raise, Source};
@@ -35,6 +35,8 @@ pub struct Declared {
     pub policy: Option<Policy>,
     /// How calls are admitted to it, where it says so itself.
     pub gate: Option<Gate>,
+    /// What it does with calls that nothing bounds, where it says so itself.
+    pub unbounded: Option<Unbounded>,
     /// Where it comes from.
     pub source: Source,
 }
@@ -51,6 +53,7 @@ impl Declared {
             warn: WARN_DEFAULT.to_vec(),
             policy: None,
             gate: None,
+            unbounded: None,
             source,
         }
     }

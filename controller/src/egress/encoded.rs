@@ -68,6 +68,14 @@ fn whole(decoder: impl Read, bytes_max: u64) -> Result<Cow<'static, [u8]>, Undec
     Ok(Cow::Owned(bytes))
 }
 
+/// Returns whether a body that is said to be encoded so can be encoded again.
+pub(super) fn can_encode(headers: &HeaderMap) -> bool {
+    !matches!(
+        Encoded::of(headers),
+        Encoded::By(Coding::Brotli) | Encoded::Unknown
+    )
+}
+
 /// Encodes a body as these headers say it is; `None` where this cannot be done.
 pub(super) fn encoded(headers: &HeaderMap, body: Vec<u8>) -> Option<Vec<u8>> {
     match Encoded::of(headers) {

@@ -3,19 +3,19 @@
 
 use bb_core::meter::{Framing, UsageChunkFilter};
 use bb_core::refusal::Reason;
-use bb_core::request::{RequestFacts, with_include_usage};
+use bb_core::request::{Bound, RequestFacts, with_include_usage};
 use bb_proto::reply::Ending;
 use bb_proto::usage::Wire;
-use bytes::Bytes;
 use http::header::{self};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::Egress;
 use super::body::{RequestBody, Whole};
+use super::capping::Editable;
 use super::client_body::ClientBody;
 use super::document::{Document, Reading};
-use super::encoded::{Undecoded, decoded, encoded};
+use super::encoded::Undecoded;
 use super::flow::{Flow, HELD_BYTES_MAX, Hold};
 use super::headers::strip_hop_by_hop;
 use super::identify::target;
@@ -35,8 +35,10 @@ use crate::ledger::Ticket;
 /// A call with its request read.
 struct Prepared {
     call: Call,
-    request: Request<RequestBody>,
+    head: http::request::Parts,
+    body: Editable,
     facts: RequestFacts,
+    bound: Option<Bound>,
     /// Whether usage was asked for on the client's behalf, and is taken out again.
     asked_usage: bool,
 }
@@ -104,7 +106,7 @@ async fn prepare(
     request: Request<Incoming>,
 ) -> Result<Prepared, Refused> {
     let (head, mut incoming) = request.into_parts();
-    let mut body = match read_whole(&mut incoming, egress.limits().body_max).await {
+    let sent = match read_whole(&mut incoming, egress.limits().body_max).await {
         Ok(body) => body,
         Err(Unread::TooLong) => {
             egress.discard(incoming, waits_to_send(&head.headers));
@@ -116,44 +118,59 @@ async fn prepare(
         }
     };
     // What cannot be read might ask for what a budget does not admit.
-    let readable = decoded(&head.headers, &body, egress.limits().body_max);
-    let readable = readable.map_err(|why| match why {
+    let body = Editable::new(&head.headers, sent, egress.limits().body_max);
+    let mut body = body.map_err(|why| match why {
         Undecoded::TooLong => call.refused(Reason::BodyTooLarge),
         Undecoded::Unreadable => call.refused(Reason::BadRequest),
     })?;
-    let facts = RequestFacts::read(call.wire, &call.path, &readable);
+    let facts = RequestFacts::read(call.wire, &call.path, body.text());
     let mut asked_usage = false;
     let wants_usage = call.wire == Wire::OpenaiChat
         && facts.stream
         && facts.include_usage != Some(true)
         && call.provider()?.row.include_usage;
-    if wants_usage
-        && let Some(with_usage) = with_include_usage(&readable)
-        && let Some(with_usage) = encoded(&head.headers, with_usage)
-    {
-        body = Bytes::from(with_usage);
-        asked_usage = true;
+    if wants_usage && let Some(with_usage) = with_include_usage(body.text()) {
+        asked_usage = body.change(&head.headers, with_usage).is_some();
     }
+    let bound = call.bound_of(egress, &head, &facts, &body).await;
     let head = call.towards_provider(head)?;
-    let request = Request::from_parts(head, RequestBody::Whole(Whole::new(body, None)));
     Ok(Prepared {
         call,
-        request,
+        head,
+        body,
         facts,
+        bound,
         asked_usage,
     })
 }
 
 /// Asks the ledger; waits where the call may have to.
-async fn reserve(egress: &Egress, prepared: Prepared) -> Result<Admitted, Refused> {
+async fn reserve(egress: &Egress, mut prepared: Prepared) -> Result<Admitted, Refused> {
     let call = &prepared.call;
     if egress.is_draining() {
         return Err(call.refused(Reason::Draining));
     }
-    let ask = call.ask(&prepared.facts, prepared.facts.input())?;
+    let ask = call.ask(&prepared.facts, prepared.facts.input(), prepared.bound)?;
     match egress.shared.ledger.reserve(ask).await {
-        Ok(ticket) => Ok(Admitted { prepared, ticket }),
+        Ok(ticket) => {
+            if let Some(cap) = ticket.admitted.terms.cap()
+                && prepared.cap(cap).is_none()
+            {
+                egress.shared.ledger.void(ticket.admitted.call, None);
+                return Err(prepared.call.refused(Reason::Unbounded));
+            }
+            tracing::debug!(call = %ticket.admitted.call, terms = ?ticket.admitted.terms, "admitted");
+            Ok(Admitted { prepared, ticket })
+        }
         Err(why) => Err(Refused::not_admitted(why, &call.who.identity.bottle)),
+    }
+}
+
+impl Prepared {
+    /// Makes the request ask for no more output than so many tokens a choice.
+    fn cap(&mut self, tokens: u64) -> Option<()> {
+        let text = self.call.capped(self.body.text(), tokens)?;
+        self.body.change(&self.head.headers, text)
     }
 }
 
@@ -162,10 +179,14 @@ async fn forward(egress: &Egress, admitted: Admitted) -> Result<Response<ClientB
     let Admitted { prepared, ticket } = admitted;
     let Prepared {
         call,
-        request,
+        head,
+        body,
         facts,
         asked_usage,
+        ..
     } = prepared;
+    let body = RequestBody::Whole(Whole::new(body.into_sent(), None));
+    let request = Request::from_parts(head, body);
     let limits = egress.limits();
     let provider = call.provider()?;
     let upstream = provider.upstream(&call.path).clone();

@@ -66,6 +66,7 @@ fn reason_of(refusal: &Refusal, bottle: &BottleName) -> Reason {
         RefusalReason::PerCall => Reason::TooLarge,
         RefusalReason::Background => Reason::Background,
         RefusalReason::NoRoom => Reason::NoRoom,
+        RefusalReason::Unbounded => Reason::Unbounded,
         RefusalReason::Budget => match refusal.budget.as_ref().map(|budget| &budget.scope) {
             Some(Scope::Agent(_) | Scope::Host) => Reason::SharedBudget,
             Some(Scope::Bottle(of)) if of != bottle => Reason::SharedBudget,

@@ -6,7 +6,7 @@ use bb_core::book::Ask;
 use bb_core::estimate::InputSize;
 use bb_core::provider::RouteKind;
 use bb_core::refusal::Reason;
-use bb_core::request::RequestFacts;
+use bb_core::request::{Bound, RequestFacts};
 use bb_proto::ids::CallId;
 use bb_proto::usage::Wire;
 use http::header::{self, HeaderMap};
@@ -106,7 +106,12 @@ impl Call {
     }
 
     /// Makes what the ledger is asked of a request.
-    pub(super) fn ask(&self, facts: &RequestFacts, input: InputSize) -> Result<Ask, Refused> {
+    pub(super) fn ask(
+        &self,
+        facts: &RequestFacts,
+        input: InputSize,
+        bound: Option<Bound>,
+    ) -> Result<Ask, Refused> {
         let identity = &self.who.identity;
         Ok(Ask {
             call: CallId(Uuid::now_v7()),
@@ -119,20 +124,30 @@ impl Call {
             output_max: facts.output_max,
             choices: facts.choices,
             background: facts.background,
+            bound,
         })
     }
 
     /// Makes the head that the provider gets of the one that the client sent.
     pub(super) fn towards_provider(
         &self,
+        head: http::request::Parts,
+    ) -> Result<http::request::Parts, Refused> {
+        self.towards_provider_at(head, &self.path)
+    }
+
+    /// The same for another path of the provider.
+    pub(super) fn towards_provider_at(
+        &self,
         mut head: http::request::Parts,
+        path: &str,
     ) -> Result<http::request::Parts, Refused> {
         let provider = self.provider()?;
         let credential = provider.credential_header();
         let in_header = self.who.token_in_header;
         towards_upstream(&mut head.headers, &provider.key, credential, in_header)
             .map_err(|_| self.refused(Reason::NoCredential))?;
-        let path = without_keys(&self.path, &provider.key);
+        let path = without_keys(path, &provider.key);
         let path = provider.row.upstream_path(head.method.as_str(), &path);
         head.uri = Uri::try_from(path).map_err(|_| self.refused(Reason::BadRequest))?;
         head.version = Version::HTTP_11;

@@ -8,7 +8,7 @@ use bb_proto::budget::Scope;
 use bb_proto::ids::BottleName;
 
 use super::block::{Block, filled_mapping};
-use super::budget::{self, Context, POLICIES};
+use super::budget::{self, Context, GATES, POLICIES, UNBOUNDED};
 use super::keys::BOTTLE;
 use super::mistakes::{At, Mistakes, quote};
 use super::tree::{Entry, Kind};
@@ -46,6 +46,12 @@ pub(super) fn read(
             shutdown: block
                 .get("shutdown")
                 .and_then(|entry| value::choice(entry, POLICIES, mistakes)),
+            gate: block
+                .get("gate")
+                .and_then(|entry| value::choice(entry, GATES, mistakes)),
+            unbounded: block
+                .get("unbounded")
+                .and_then(|entry| value::choice(entry, UNBOUNDED, mistakes)),
             line: entry.at.line,
         };
         let scope = name.clone().map(Scope::Bottle);

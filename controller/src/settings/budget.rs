@@ -4,7 +4,8 @@
 use std::str::FromStr;
 
 use bb_proto::budget::{
-    BudgetKey, Cap, Gate, KeyError, Policy, ProviderSelector, Scope, TimeOfDay, Weekday, Window,
+    BudgetKey, Cap, Gate, KeyError, Policy, ProviderSelector, Scope, TimeOfDay, Unbounded, Weekday,
+    Window,
 };
 use bb_proto::ids::ProviderKey;
 use bb_proto::units::Tokens;
@@ -17,7 +18,15 @@ use super::tree::{Entry, Kind};
 use super::value;
 
 pub(super) const POLICIES: &[(&str, Policy)] = &[("cutoff", Policy::Cutoff)];
-pub(super) const GATES: &[(&str, Gate)] = &[("off", Gate::Off), ("estimate", Gate::Estimate)];
+pub(super) const GATES: &[(&str, Gate)] = &[
+    ("off", Gate::Off),
+    ("estimate", Gate::Estimate),
+    ("exact", Gate::Exact),
+];
+pub(super) const UNBOUNDED: &[(&str, Unbounded)] = &[
+    ("refuse", Unbounded::Refuse),
+    ("estimate", Unbounded::Estimate),
+];
 const CAPS: &[(&str, Cap)] = &[("hard", Cap::Hard), ("soft", Cap::Soft)];
 
 /// What the rest of the file says that budgets are read by.
@@ -250,6 +259,7 @@ impl Reader<'_> {
                 warn: options.warn.unwrap_or_else(|| self.context.warn.to_vec()),
                 policy: options.policy,
                 gate: options.gate,
+                unbounded: options.unbounded,
                 line: entry.at.line,
             });
         }
@@ -329,12 +339,21 @@ struct Options {
     warn: Option<Vec<u8>>,
     policy: Option<Policy>,
     gate: Option<Gate>,
+    unbounded: Option<Unbounded>,
 }
 
 impl Options {
     fn read(block: &Block<'_>, mistakes: &mut Mistakes) -> Self {
-        let [per_call, cap, ceiling, warn, shutdown, gate] =
-            ["per_call", "cap", "ceiling", "warn", "shutdown", "gate"].map(|name| block.get(name));
+        let [per_call, cap, ceiling, warn, shutdown, gate, unbounded] = [
+            "per_call",
+            "cap",
+            "ceiling",
+            "warn",
+            "shutdown",
+            "gate",
+            "unbounded",
+        ]
+        .map(|name| block.get(name));
         let options = Self {
             per_call: per_call.and_then(|entry| value::limit(entry, mistakes)),
             cap: cap.and_then(|entry| value::choice(entry, CAPS, mistakes)),
@@ -342,10 +361,14 @@ impl Options {
             warn: warn.and_then(|entry| value::warn(entry, mistakes)),
             policy: shutdown.and_then(|entry| value::choice(entry, POLICIES, mistakes)),
             gate: gate.and_then(|entry| value::choice(entry, GATES, mistakes)),
+            unbounded: unbounded.and_then(|entry| value::choice(entry, UNBOUNDED, mistakes)),
         };
         if options.cap == Some(Cap::Soft) {
             let ceiling = ceiling.filter(|_| options.ceiling == Some(true));
-            for entry in [per_call, ceiling, shutdown, gate].into_iter().flatten() {
+            for entry in [per_call, ceiling, shutdown, gate, unbounded]
+                .into_iter()
+                .flatten()
+            {
                 mistakes.add(
                     entry.at,
                     format!(

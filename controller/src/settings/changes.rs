@@ -12,8 +12,8 @@ use bb_proto::ids::BottleName;
 use super::mistakes::quote;
 use super::quantity::{factor_text, size_text, span_text, tokens_text};
 use super::view::{
-    cap_text, command, credential_text, gate_text, in_flight_text, policy_text, upstream_text,
-    websocket_text,
+    cap_text, command, credential_text, gate_text, in_flight_text, policy_text, unbounded_text,
+    upstream_text, websocket_text,
 };
 use super::{
     AgentSetting, BottleSetting, BudgetSetting, EgressSetting, HOOK_TIMEOUT_DEFAULT, HookSetting,
@@ -130,6 +130,8 @@ fn by_key(settings: &Settings) -> BTreeMap<&BudgetKey, &BudgetSetting> {
 fn host(it: &mut Difference<'_, Settings>) {
     it.changed("shutdown", |it| policy_text(it.shutdown));
     it.changed("gate", |it| gate_text(it.gate));
+    it.changed("unbounded", |it| unbounded_text(it.unbounded));
+    it.changed("floor", |it| it.floor);
     it.changed("wait", |it| span_text(it.wait));
     it.changed("drain", |it| span_text(it.drain));
     it.changed("in_flight", |it| in_flight_text(it.in_flight));
@@ -171,6 +173,9 @@ fn budget(it: &mut Difference<'_, &BudgetSetting>) {
     it.changed("warn", |it| levels(&it.warn));
     it.word("shutdown", FILES, |it| it.policy.map_or(FILES, policy_text));
     it.word("gate", FILES, |it| it.gate.map_or(FILES, gate_text));
+    it.word("unbounded", FILES, |it| {
+        it.unbounded.map_or(FILES, unbounded_text)
+    });
 }
 
 fn bottle(it: &mut Difference<'_, BottleSetting>) {
@@ -195,6 +200,10 @@ fn bottle(it: &mut Difference<'_, BottleSetting>) {
     it.word("provider", NONE, |it| written(it.provider.as_ref(), NONE));
     it.word("shutdown", BUDGETS, |it| {
         it.shutdown.map_or(BUDGETS, policy_text)
+    });
+    it.word("gate", FILES, |it| it.gate.map_or(FILES, gate_text));
+    it.word("unbounded", FILES, |it| {
+        it.unbounded.map_or(FILES, unbounded_text)
     });
 }
 
@@ -225,6 +234,7 @@ fn provider(it: &mut Difference<'_, ProviderSetting>) {
     it.word("websocket", KNOWN, |it| {
         written(it.websocket.map(websocket_text).as_ref(), KNOWN)
     });
+    it.word("count_tokens", "false", |it| it.count_tokens);
 }
 
 fn egress(it: &mut Difference<'_, EgressSetting>) {

@@ -54,9 +54,21 @@ pub(super) const TOP: Section = Section {
         ),
         key(
             "gate",
-            "`off` or `estimate`",
+            "`off`, `estimate` or `exact`",
             "`estimate`",
-            "How a call is let through. `estimate` sets the estimated cost of a call aside before it is sent; `off` lets it through while anything is left.",
+            "How a call is let through. `estimate` sets the estimated cost of a call aside before it is sent; `off` lets it through while anything is left; `exact` sets the most aside that it can cost, and caps its output to what is left, so that nothing crosses a limit.",
+        ),
+        key(
+            "floor",
+            "tokens, 16 to 1M",
+            "`1024`",
+            "The least output that `gate: exact` leaves a call, for each choice: one that has room for less waits, or is refused.",
+        ),
+        key(
+            "unbounded",
+            "`refuse` or `estimate`",
+            "`refuse`",
+            "What `gate: exact` does with a call of which nothing says how much it can use at the most. `estimate` lets it through for its estimated cost, and the ledger says so.",
         ),
         key(
             "wait",
@@ -181,9 +193,15 @@ pub(super) const BUDGET: Section = Section {
         ),
         key(
             "gate",
-            "`off` or `estimate`",
-            "the file's `gate`",
+            "`off`, `estimate` or `exact`",
+            "the bottle's, then the file's `gate`",
             "How this budget lets calls through.",
+        ),
+        key(
+            "unbounded",
+            "`refuse` or `estimate`",
+            "the bottle's, then the file's `unbounded`",
+            "What this budget does, where its gate is `exact`, with a call that nothing bounds.",
         ),
     ],
 };
@@ -216,6 +234,18 @@ pub(super) const BOTTLE: Section = Section {
             "`cutoff`",
             "the budget's, then the file's",
             "What happens to it when a budget that binds it is spent.",
+        ),
+        key(
+            "gate",
+            "`off`, `estimate` or `exact`",
+            "that of what it extends, then the file's",
+            "How its calls are let through by budgets that do not say it themselves.",
+        ),
+        key(
+            "unbounded",
+            "`refuse` or `estimate`",
+            "that of what it extends, then the file's",
+            "What becomes of its calls that nothing bounds, by budgets that do not say it themselves.",
         ),
         key(
             "budget",
@@ -276,6 +306,12 @@ pub(super) const PROVIDER: Section = Section {
             "`proxy` or `refuse`",
             "the known one's",
             "`proxy`: Responses over a WebSocket pass, each of them metered as a call. `refuse`: the upgrade is answered with 426, and clients use POST.",
+        ),
+        key(
+            "count_tokens",
+            "`true` or `false`",
+            "`false`",
+            "Whether the provider is asked what the input of a call is before `gate: exact` lets it through. Else a byte counts as a token. It takes one more request, which costs no tokens.",
         ),
     ],
 };
@@ -410,11 +446,6 @@ pub(super) const VALUES_LATER: &[(&str, &str, &str)] = &[
         "the bottle's processes are stopped and can go on later",
     ),
     ("shutdown", "kill", "the bottle's processes are ended"),
-    (
-        "gate",
-        "exact",
-        "no call is let through that could cross the limit",
-    ),
     (
         "credential",
         "command:…",

@@ -256,6 +256,7 @@ pub fn rules(settings: &Settings) -> Rules {
         warn: budget.warn.clone(),
         policy: budget.policy,
         gate: budget.gate,
+        unbounded: budget.unbounded,
         source: Source::Settings { line: budget.line },
     });
     let manifests: BTreeMap<_, _> = settings
@@ -266,6 +267,8 @@ pub fn rules(settings: &Settings) -> Rules {
                 parents: bottle.parents.clone(),
                 agent: bottle.agent.clone(),
                 provider: bottle.provider.clone(),
+                gate: bottle.gate,
+                unbounded: bottle.unbounded,
             };
             (name.clone(), manifest)
         })
@@ -281,6 +284,8 @@ pub fn rules(settings: &Settings) -> Rules {
         manifests,
         weights,
         gate: settings.gate,
+        unbounded: settings.unbounded,
+        floor: settings.floor,
         wait: Millis(u64::try_from(settings.wait.as_millis()).unwrap_or(u64::MAX)),
         in_flight_finish: settings.in_flight == InFlight::Finish,
         zone: zone(settings),
@@ -311,6 +316,7 @@ fn providers(settings: &Settings) -> Providers {
                 Provider {
                     row: row.clone(),
                     key: Key::Passthrough,
+                    count_tokens: false,
                 },
             )
         })
@@ -321,6 +327,7 @@ fn providers(settings: &Settings) -> Providers {
         let provider = Provider {
             row: changed(row, key, setting),
             key: key_of(setting),
+            count_tokens: setting.count_tokens,
         };
         all.insert(key.clone(), provider);
     }

@@ -51,6 +51,10 @@ pub(super) fn read(
             websocket: block
                 .get("websocket")
                 .and_then(|entry| value::choice(entry, WEBSOCKET, mistakes)),
+            count_tokens: block
+                .get("count_tokens")
+                .and_then(|entry| value::boolean(entry, mistakes))
+                .unwrap_or_default(),
             line: entry.at.line,
         };
         providers.extend(key.map(|key| (key, provider)));

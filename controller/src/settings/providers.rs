@@ -25,6 +25,8 @@ pub struct Provider {
     pub row: ProviderRow,
     /// How its calls are paid for.
     pub key: Key,
+    /// Whether it is asked what the input of a call is.
+    pub count_tokens: bool,
 }
 
 impl Provider {

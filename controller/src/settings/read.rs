@@ -8,7 +8,7 @@ use bb_proto::ids::ProviderKey;
 use bb_proto::reply::Mistake;
 
 use super::block::{Block, file_entries};
-use super::budget::{Context, GATES, POLICIES};
+use super::budget::{Context, GATES, POLICIES, UNBOUNDED};
 use super::keys::TOP;
 use super::mistakes::{At, Mistakes};
 use super::tree::{self, Node};
@@ -21,6 +21,10 @@ use super::{
 const WAIT_MAX: Duration = Duration::from_hours(1);
 /// The longest time that the answer to a client that hung up can be read on.
 const DRAIN_MAX: Duration = Duration::from_mins(10);
+/// The least floor that can be written: OpenAI takes no smaller cap.
+const FLOOR_MIN: u64 = 16;
+/// The largest floor that can be written.
+const FLOOR_MAX: u64 = 1_000_000;
 const IN_FLIGHT: &[(&str, InFlight)] = &[("cut", InFlight::Cut), ("finish", InFlight::Finish)];
 
 /// Returns bytes as text; else says where they are none.
@@ -75,6 +79,12 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
     let gate = file
         .get("gate")
         .and_then(|entry| value::choice(entry, GATES, mistakes));
+    let unbounded = file
+        .get("unbounded")
+        .and_then(|entry| value::choice(entry, UNBOUNDED, mistakes));
+    let floor = file
+        .get("floor")
+        .and_then(|entry| value::tokens(entry, FLOOR_MIN, FLOOR_MAX, mistakes));
     let in_flight = file
         .get("in_flight")
         .and_then(|entry| value::choice(entry, IN_FLIGHT, mistakes));
@@ -118,6 +128,8 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
         budgets,
         shutdown: shutdown.unwrap_or_default(),
         gate: gate.unwrap_or_default(),
+        unbounded: unbounded.unwrap_or_default(),
+        floor: floor.unwrap_or(defaults.floor),
         wait,
         drain,
         in_flight: in_flight.unwrap_or_default(),

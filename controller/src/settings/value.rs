@@ -147,6 +147,18 @@ pub(super) fn limit(entry: &Entry, mistakes: &mut Mistakes) -> Option<Tokens> {
         .ok()
 }
 
+/// Reads a number of tokens from `least` to `most`.
+pub(super) fn tokens(entry: &Entry, least: u64, most: u64, mistakes: &mut Mistakes) -> Option<u64> {
+    let count = limit(entry, mistakes)?.0;
+    if (least..=most).contains(&count) {
+        return Some(count);
+    }
+    let text = format!("{count} tokens are not what {} can be", quote(&entry.key));
+    let hint = format!("write a number from {least} to {most}");
+    mistakes.add(entry.value.at, text, hint);
+    None
+}
+
 /// Reads a time from `least` to `most`.
 pub(super) fn duration(
     entry: &Entry,

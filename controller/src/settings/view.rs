@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bb_core::provider::{Scheme, Upstream};
-use bb_proto::budget::{Cap, Gate, Policy};
+use bb_proto::budget::{Cap, Gate, Policy, Unbounded};
 use bb_proto::ids::{AgentName, BottleName, ProviderKey};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,8 @@ impl Settings {
             "budgets": self.budgets.iter().map(budget).collect::<Vec<_>>(),
             "shutdown": policy_text(self.shutdown),
             "gate": gate_text(self.gate),
+            "unbounded": unbounded_text(self.unbounded),
+            "floor": self.floor,
             "wait_ms": millis(self.wait),
             "drain_ms": millis(self.drain),
             "in_flight": in_flight_text(self.in_flight),
@@ -58,6 +60,7 @@ fn budget(budget: &BudgetSetting) -> Value {
         "warn": budget.warn,
         "shutdown": budget.policy.map(policy_text),
         "gate": budget.gate.map(gate_text),
+        "unbounded": budget.unbounded.map(unbounded_text),
         "line": budget.line,
     })
 }
@@ -68,6 +71,8 @@ fn bottle(bottle: &BottleSetting) -> Value {
         "agent": bottle.agent.as_ref().map(AgentName::as_str),
         "provider": bottle.provider.as_ref().map(ProviderKey::as_str),
         "shutdown": bottle.shutdown.map(policy_text),
+        "gate": bottle.gate.map(gate_text),
+        "unbounded": bottle.unbounded.map(unbounded_text),
         "line": bottle.line,
     })
 }
@@ -85,6 +90,7 @@ fn provider(provider: &ProviderSetting) -> Value {
         },
         "include_usage": provider.include_usage,
         "websocket": provider.websocket.map(websocket_text),
+        "count_tokens": provider.count_tokens,
         "line": provider.line,
     })
 }
@@ -127,6 +133,14 @@ pub(super) fn gate_text(gate: Gate) -> &'static str {
     match gate {
         Gate::Off => "off",
         Gate::Estimate => "estimate",
+        Gate::Exact => "exact",
+    }
+}
+
+pub(super) fn unbounded_text(unbounded: Unbounded) -> &'static str {
+    match unbounded {
+        Unbounded::Refuse => "refuse",
+        Unbounded::Estimate => "estimate",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls: those that are open, and those that were resolved.
 
-use bb_core::book::{CallFacts, Corrected, OpenCall, PastCall, Reservation, Settlement};
+use bb_core::book::{CallFacts, Corrected, OpenCall, PastCall, Reservation, Settlement, Terms};
 use bb_core::estimate::{Estimate, InputSize};
 use bb_proto::ids::{AgentName, CallId};
 use bb_proto::reply::Ending;
@@ -17,21 +17,24 @@ use super::convert::{
 
 const OPEN: &str = "
     INSERT OR REPLACE INTO open_calls (call, started_at, bottle, run, agent, provider, wire, model,
-        accounts, reserved, estimate_input, estimate_output, body_bytes)
+        accounts, reserved, estimate_input, estimate_output, body_bytes,
+        capped, unbounded)
     VALUES (:call, :started_at, :bottle, :run, :agent, :provider, :wire, :model,
-        :accounts, :reserved, :estimate_input, :estimate_output, :body_bytes)";
+        :accounts, :reserved, :estimate_input, :estimate_output, :body_bytes,
+        :capped, :unbounded)";
 const MARK: &str = "UPDATE open_calls SET flowed = :flowed WHERE call = :call";
 const CLOSE: &str = "DELETE FROM open_calls WHERE call = ?1";
 const RESOLVE: &str = "
     INSERT OR IGNORE INTO entries (seq, kind, call, at, started_at, bottle, run, agent, provider,
         wire, model, input, cache_read, cache_write, output, reasoning, charge, overrun,
-        estimated, ending, status, uid, why)
+        estimated, ending, status, uid, why, capped,
+        unbounded)
     VALUES (:seq, :kind, :call, :at, :started_at, :bottle, :run, :agent, :provider,
         :wire, :model, :input, :cache_read, :cache_write, :output, :reasoning, :charge, :overrun,
-        :estimated, :ending, :status, :uid, :why)";
+        :estimated, :ending, :status, :uid, :why, :capped, :unbounded)";
 const LOAD_OPEN: &str = "
     SELECT call, started_at, bottle, run, agent, provider, wire, model, accounts, reserved,
-        estimate_input, estimate_output, body_bytes, flowed
+        estimate_input, estimate_output, body_bytes, flowed, capped, unbounded
     FROM open_calls ORDER BY call";
 
 /// How many of the last entries are looked through for calls that estimates learn from.
@@ -58,6 +61,8 @@ pub(super) fn open(connection: &Connection, reservation: &Reservation) -> rusqli
         ":estimate_input": count(reservation.estimate.input),
         ":estimate_output": count(reservation.estimate.output),
         ":body_bytes": count(reservation.input.body_bytes()),
+        ":capped": facts.terms.cap().map(count),
+        ":unbounded": facts.terms == Terms::Unbounded,
     })?;
     Ok(())
 }
@@ -114,6 +119,8 @@ fn resolve(
         ":status": row.status,
         ":uid": row.by.map(|by| by.uid),
         ":why": row.by.and_then(|by| by.why.as_deref()),
+        ":capped": facts.terms.cap().map(count),
+        ":unbounded": facts.terms == Terms::Unbounded,
     })?;
     Ok(written > 0)
 }
@@ -243,6 +250,16 @@ pub(super) fn load_open(connection: &Connection) -> Result<Vec<OpenCall>, StoreE
         let table = "open_calls";
         let accounts: Vec<String> = to_json(table, &text(8)?)?;
         let agent: Option<String> = row.get(4).map_err(wrap)?;
+        let capped: Option<i64> = row.get(14).map_err(wrap)?;
+        let terms = match (capped.map(to_count), row.get(15).map_err(wrap)?) {
+            (_, true) => Terms::Unbounded,
+            (Some(cap), false) => Terms::Exact {
+                input: to_count(number(10)?),
+                output: cap,
+                cap: Some(cap),
+            },
+            (None, false) => Terms::Estimate,
+        };
         open.push(OpenCall {
             reservation: Reservation {
                 facts: CallFacts {
@@ -258,6 +275,7 @@ pub(super) fn load_open(connection: &Connection) -> Result<Vec<OpenCall>, StoreE
                         .iter()
                         .map(|account| parse(table, account))
                         .collect::<Result<_, _>>()?,
+                    terms,
                 },
                 reserved: to_tokens(number(9)?),
                 estimate: Estimate {

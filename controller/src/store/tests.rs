@@ -6,5 +6,6 @@ mod files;
 mod pages;
 mod played;
 mod questions;
+mod terms;
 mod verified;
 mod work;

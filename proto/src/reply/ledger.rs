@@ -84,6 +84,12 @@ pub struct LedgerEntry {
     /// Why, as that peer gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The output tokens of one choice that its request was capped to by the gate `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<u64>,
+    /// Whether nothing bounded it, and the gate `exact` admitted it by estimate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unbounded: bool,
 }
 
 /// Answer of `ledger.correct`.

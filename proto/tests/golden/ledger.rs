@@ -40,6 +40,8 @@ fn entry() -> LedgerEntry {
         status: Some(200),
         uid: Some(1000),
         why: Some("the invoice says so".to_owned()),
+        capped: Some(4_096),
+        unbounded: true,
     }
 }
 
@@ -62,6 +64,8 @@ fn bare_entry() -> LedgerEntry {
         status: None,
         uid: None,
         why: None,
+        capped: None,
+        unbounded: false,
         ..entry()
     }
 }

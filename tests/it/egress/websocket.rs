@@ -2,6 +2,7 @@
 
 mod client;
 mod cuts;
+mod exact;
 mod hostile;
 mod waits;
 

@@ -6,8 +6,10 @@ use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
 
+use super::Terms;
 use crate::budget::Budget;
 use crate::estimate::{Called, Estimate, InputSize};
+use crate::request::Bound;
 
 /// A call that asks to be admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Ask {
     pub choices: u32,
     /// Whether it is to be answered in the background, where nobody could cut it.
     pub background: bool,
+    /// The most that it can use; none where nothing bounds it.
+    pub bound: Option<Bound>,
 }
 
 impl Ask {
@@ -53,6 +57,8 @@ pub struct Admitted {
     pub reserved: Tokens,
     /// What it is expected to use.
     pub estimate: Estimate,
+    /// On what terms it goes.
+    pub terms: Terms,
 }
 
 /// Why a call is refused.
@@ -70,6 +76,8 @@ pub enum RefusalReason {
     PerCall,
     /// It is to be answered in the background, and a hard budget binds it.
     Background,
+    /// Nothing bounds it, and a budget admits only what is bounded.
+    Unbounded,
 }
 
 /// Why a call is refused, and by which budget.

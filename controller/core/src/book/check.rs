@@ -3,6 +3,7 @@
 use bb_proto::ids::{BottleName, ProviderKey};
 use bb_proto::units::Tokens;
 
+use super::exact::Most;
 use super::reserve::{Look, Need};
 use super::{Book, Refusal, RefusalReason};
 use crate::bottle::Bottle;
@@ -38,6 +39,9 @@ impl Book {
         let need = Need {
             input: tokens,
             all: tokens,
+            most: Some(Most::of_tokens(tokens)),
+            gate: self.gate_of_bottle(&bottle.name),
+            unbounded: self.unbounded_of_bottle(&bottle.name),
         };
         match self.look(&binding, need) {
             Look::Fits(_) if !self.queue.is_behind(&bottle.name, &binding) => Check::Fits,

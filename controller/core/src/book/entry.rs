@@ -36,6 +36,38 @@ pub struct CallFacts {
     pub started_at: Timestamp,
     /// The accounts it counts on, in whose windows it falls.
     pub accounts: Vec<Account>,
+    /// On what terms it was admitted.
+    pub terms: Terms,
+}
+
+/// On what terms a call was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Terms {
+    /// For what it was expected to use, or without anything set aside.
+    #[default]
+    Estimate,
+    /// For the most that it can use.
+    Exact {
+        /// Tokens of input.
+        input: u64,
+        /// Tokens of output, of all choices.
+        output: u64,
+        /// What its request was made to ask for at the most, of one choice, where it asked for
+        /// more or for nothing.
+        cap: Option<u64>,
+    },
+    /// For what it was expected to use, although a budget admits by the most: nothing bounds it.
+    Unbounded,
+}
+
+impl Terms {
+    /// Returns what the request is made to ask for at the most, of one choice.
+    pub fn cap(self) -> Option<u64> {
+        match self {
+            Self::Exact { cap, .. } => cap,
+            Self::Estimate | Self::Unbounded => None,
+        }
+    }
 }
 
 impl CallFacts {

@@ -152,7 +152,9 @@ impl WaitQueue {
     /// Moves the ends of all waits as the clock was moved: each lasts as long as it would have.
     pub(super) fn move_deadlines(&mut self, by: i64) {
         for waiter in self.iter_mut() {
-            waiter.deadline = Timestamp(waiter.deadline.0.saturating_add(by));
+            for at in [&mut waiter.since, &mut waiter.deadline] {
+                at.0 = at.0.saturating_add(by);
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 //! Admission: may this call go, must it wait, or is it refused?
 
-use bb_proto::budget::{BudgetKey, Gate};
+use bb_proto::budget::{BudgetKey, Gate, Unbounded};
 use bb_proto::ids::{BottleName, CallId, ProviderKey};
 use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 use bb_proto::view::ClosedBy;
 
 use super::admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
+use super::exact::{Exactness, IMPATIENT_AFTER, Most};
 use super::queue::Waiter;
-use super::{Account, Book, CallFacts, Effect, Entry, Reservation};
+use super::{Account, Book, CallFacts, Effect, Entry, Reservation, Terms};
 use crate::bottle::Bottle;
 use crate::budget::{Budget, Path};
 use crate::estimate::Estimate;
@@ -20,11 +21,24 @@ pub(super) struct Need {
     pub(super) input: Tokens,
     /// All of it.
     pub(super) all: Tokens,
+    /// The most that it can be; none where nothing bounds it.
+    pub(super) most: Option<Most>,
+    /// How it is admitted where a budget does not say.
+    pub(super) gate: Gate,
+    /// What becomes of it where nothing bounds it and a budget does not say.
+    pub(super) unbounded: Unbounded,
+}
+
+/// What a call is granted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grant {
+    pub(super) reserved: Tokens,
+    pub(super) terms: Terms,
 }
 
 /// What one look at the budgets says.
 pub(super) enum Look {
-    Fits(Tokens),
+    Fits(Grant),
     Wait,
     Refuse(Refusal),
     Exhausted(BudgetKey, Refusal),
@@ -53,8 +67,8 @@ impl Book {
         }
         let estimate = self.estimate_of(&ask);
         match self.look(&binding, self.need(&ask, estimate)) {
-            Look::Fits(reserved) if !self.queue.is_behind(&ask.bottle, &binding) => {
-                Admission::Admitted(self.admit(ask, &path, reserved, estimate))
+            Look::Fits(grant) if !self.queue.is_behind(&ask.bottle, &binding) => {
+                Admission::Admitted(self.admit(ask, &path, grant, estimate))
             }
             Look::Fits(_) | Look::Wait => {
                 let binding = binding.into_iter().map(|b| b.key().clone()).collect();
@@ -90,6 +104,10 @@ impl Book {
     /// Refuses the calls whose wait is over, and turns the windows that are.
     pub fn tick(&mut self, now: Timestamp) {
         self.turn(now);
+        if self.queue.next_deadline().is_some_and(|end| end <= now) {
+            // It may go with less than it waited for.
+            self.admit_waiting(now);
+        }
         let expired = self.queue.expire(now);
         for waiter in &expired {
             let refusal = self.refusal_of_wait(waiter);
@@ -133,12 +151,17 @@ impl Book {
         let binding: Vec<_> = keys.filter_map(|key| self.budgets.get(key)).collect();
         let estimate = self.estimate_of(ask);
         let refusal = self.refusal_of_bottle(ask).map(Look::Refuse);
-        match refusal.unwrap_or_else(|| self.look(&binding, self.need(ask, estimate))) {
+        let mut need = self.need(ask, estimate);
+        let so_far = now.since(waiter.since);
+        if so_far.0 >= self.rules.wait.0.div_euclid(IMPATIENT_AFTER) {
+            need.most = need.most.map(Most::impatient);
+        }
+        match refusal.unwrap_or_else(|| self.look(&binding, need)) {
             Look::Wait => return false,
-            Look::Fits(reserved) => {
+            Look::Fits(grant) => {
                 if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
                     let path = self.bottles.path(bottle);
-                    let admitted = self.admit(ask, &path, reserved, estimate);
+                    let admitted = self.admit(ask, &path, grant, estimate);
                     self.effect(Effect::Admit(admitted));
                 }
             }
@@ -178,6 +201,7 @@ impl Book {
                 call: ask.call,
                 reserved: open.reservation.reserved,
                 estimate: open.reservation.estimate,
+                terms: open.reservation.facts.terms,
             }));
         }
         let waiter = self.queue.get(&ask.bottle, ask.call);
@@ -258,12 +282,27 @@ impl Book {
         Need {
             input,
             all: input.plus(weights.charge_output(estimate.output)),
+            most: self.most(ask, estimate),
+            gate: self.gate_of_bottle(&ask.bottle),
+            unbounded: self.unbounded_of_bottle(&ask.bottle),
         }
     }
 
     /// Looks at every budget that binds the call; the first that does not let it pass decides.
     pub(super) fn look(&self, binding: &[&Budget], need: Need) -> Look {
-        let Need { input, all: need } = need;
+        if let Some(refusal) = self.refusal_of_size(binding, need.all) {
+            return Look::Refuse(refusal);
+        }
+        let terms = match self.exactness(binding, &need) {
+            Exactness::None => Terms::Estimate,
+            Exactness::Bounded(most) => return self.look_exactly(binding, need.gate, &most),
+            Exactness::Unbounded => Terms::Unbounded,
+            Exactness::Refused(refusal) => return Look::Refuse(refusal),
+        };
+        let gate = need.gate;
+        let Need {
+            input, all: need, ..
+        } = need;
         let mut reserved = Tokens::ZERO;
         let mut cap = Tokens(u64::MAX);
         let mut waits = false;
@@ -275,14 +314,7 @@ impl Book {
             if posted >= limit {
                 return Look::Exhausted(budget.key().clone(), refusal());
             }
-            if let Some(per_call) = budget.declared.per_call.filter(|most| need > *most) {
-                return Look::Refuse(Refusal {
-                    reason: RefusalReason::PerCall,
-                    limit: Some(per_call),
-                    ..refusal()
-                });
-            }
-            if self.gate_of(budget) == Gate::Off {
+            if budget.declared.gate.unwrap_or(gate) == Gate::Off {
                 continue;
             }
             reserved = need;
@@ -307,11 +339,37 @@ impl Book {
         if waits {
             Look::Wait
         } else {
-            Look::Fits(reserved.min(cap))
+            let reserved = reserved.min(cap);
+            Look::Fits(Grant { reserved, terms })
         }
     }
 
-    fn admit(&mut self, ask: Ask, path: &Path, reserved: Tokens, estimate: Estimate) -> Admitted {
+    /// Returns the refusal of a call that is expected to cost more than a budget lets one cost; a
+    /// budget that is spent says that first.
+    fn refusal_of_size(&self, binding: &[&Budget], expected: Tokens) -> Option<Refusal> {
+        let is_above = |budget: &&&Budget| {
+            let most = budget.declared.per_call;
+            most.is_some_and(|most| expected > most)
+        };
+        let budget = binding.iter().find(is_above)?;
+        let is_spent = |budget: &&Budget| {
+            let used = self.sum_of(budget.key()).balance.posted;
+            used >= budget.limit()
+        };
+        (!binding.iter().any(is_spent)).then(|| Refusal {
+            reason: RefusalReason::PerCall,
+            limit: budget.declared.per_call,
+            ..self.refused_by(budget)
+        })
+    }
+
+    fn admit(
+        &mut self,
+        ask: Ask,
+        path: &Path,
+        Grant { reserved, terms }: Grant,
+        estimate: Estimate,
+    ) -> Admitted {
         let facts = CallFacts {
             call: ask.call,
             bottle: ask.bottle,
@@ -322,12 +380,15 @@ impl Book {
             wire: ask.wire,
             started_at: self.windows.latest(),
             accounts: Account::of(path),
+            terms,
         };
         self.begin_blocks(&facts);
+        let estimate = terms.expected(estimate);
         let admitted = Admitted {
             call: facts.call,
             reserved,
             estimate,
+            terms,
         };
         self.commit(Entry::Reserved(Reservation {
             facts,

@@ -9,7 +9,7 @@ use bb_proto::usage::Usage;
 
 use super::closings::Reach;
 use super::settled::Settled;
-use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement};
+use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement, Terms};
 use crate::estimate::{Estimate, FlowRate, Known, used, used_so_far};
 
 /// What is known of an open call is written down at its first usage and then this often.
@@ -58,6 +58,7 @@ impl Book {
         };
         let facts = &open.reservation.facts;
         let usage = used_so_far(known, open.reservation.estimate);
+        let usage = facts.terms.within(usage, &known.stated);
         let flowed = self
             .weights(&facts.provider)
             .charge(&usage)
@@ -201,6 +202,9 @@ impl Book {
 
     fn settlement(&self, facts: &CallFacts, outcome: &Outcome, estimate: Estimate) -> Settlement {
         let (mut usage, estimated) = used(&outcome.known, estimate);
+        if estimated {
+            usage = facts.terms.within(usage, &outcome.known.stated);
+        }
         if outcome.ending == Ending::Background {
             // Most of it is still to come.
             usage.output = usage.output.max(Some(estimate.output));
@@ -256,6 +260,11 @@ impl Book {
             return;
         };
         let facts = open.reservation.facts.clone();
+        let is_exact = matches!(facts.terms, Terms::Exact { .. });
+        if is_exact && open.flowed <= open.reservation.reserved {
+            // Its provider ends it in time.
+            return;
+        }
         let path = self.bottles.path(&facts.bottle);
         let crossed = path
             .binding(&self.budgets, &facts.provider)

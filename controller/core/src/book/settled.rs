@@ -83,6 +83,7 @@ mod tests {
             wire: Wire::OpenaiResponses,
             started_at: Timestamp(0),
             accounts: Vec::new(),
+            terms: crate::book::Terms::default(),
         }
     }
 

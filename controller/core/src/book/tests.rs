@@ -5,6 +5,8 @@ mod bounds;
 mod calls;
 mod client;
 mod commands;
+mod exact;
+mod granted;
 mod kept;
 mod laws;
 mod model;

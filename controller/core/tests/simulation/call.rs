@@ -130,6 +130,7 @@ impl World {
             output_max: self.random.pick(&[None, Some(64_000), Some(300)]),
             choices: 1,
             background: self.random.one_in(6),
+            bound: None,
         };
         self.say(|_| format!("{ask:?}"));
         let call = Call {

@@ -218,7 +218,8 @@ fn checked(check: Check) -> BudgetChecked {
                 RefusalReason::Budget
                 | RefusalReason::NoRoom
                 | RefusalReason::PerCall
-                | RefusalReason::Background => Would::BeOverBudget,
+                | RefusalReason::Background
+                | RefusalReason::Unbounded => Would::BeOverBudget,
             };
             (would, Some(refusal))
         }

@@ -252,7 +252,7 @@ impl Session {
             input.context_tokens = self.context_tokens;
         }
         let ask = call
-            .ask(&facts, input)
+            .ask(&facts, input, call.bound(&facts))
             .map_err(|refused| Over::Later(refused.reason))?;
         let ledger = self.egress.shared.ledger.clone();
         self.asking = Some(Asking {
@@ -283,6 +283,16 @@ impl Session {
             }
         };
         let Ticket { admitted, cut } = ticket;
+        let text = match admitted.terms.cap() {
+            None => text,
+            Some(cap) => {
+                let Some(capped) = self.call.capped(text.as_bytes(), cap) else {
+                    self.egress.shared.ledger.void(admitted.call, None);
+                    return self.refuse(Reason::Unbounded).await;
+                };
+                text_of(capped)
+            }
+        };
         let call = CallInFlight::new(&self.egress, &provider, bottle, admitted);
         let tap = Tap::of_messages(self.call.wire);
         self.turn = Some(Turn::new(call, cut, tap));

@@ -38,22 +38,26 @@ fn each_budget_is_read_with_its_options_and_its_line() {
             warn,
             policy,
             gate,
+            unbounded,
             line,
         } = it;
         let per_call = per_call.map_or(0, |most| most.0);
-        format!("{line} {key} {limit} {per_call} {cap:?} {ceiling} {warn:?} {policy:?} {gate:?}")
+        format!(
+            "{line} {key} {limit} {per_call} {cap:?} {ceiling} {warn:?} {policy:?} {gate:?} \
+             {unbounded:?}"
+        )
     };
     let budgets: Vec<String> = everything().budgets.iter().map(line).collect();
     assert_eq!(
         budgets,
         [
-            "3 host/claude/total 5000000 0 Hard false [75] None None",
-            "4 host/codex/total 2000000 0 Hard true [10, 90] Some(Cutoff) Some(Off)",
-            "13 host/all/total 1500000000 0 Soft false [] None None",
-            "39 bottle:web/claude/total 1000000 0 Hard false [75] None None",
-            "40 bottle:web/claude/run 200000 0 Hard false [75] None None",
-            "41 bottle:web/local/run 300000 0 Hard false [75] None None",
-            "52 agent:reviewer/claude/week sun 09:00 300000 60000 Hard false [75] None None",
+            "3 host/claude/total 5000000 0 Hard false [75] None None None",
+            "4 host/codex/total 2000000 0 Hard true [10, 90] Some(Cutoff) Some(Off) None",
+            "13 host/all/total 1500000000 0 Soft false [] None None None",
+            "39 bottle:web/claude/total 1000000 0 Hard false [75] None None None",
+            "40 bottle:web/claude/run 200000 0 Hard false [75] None None None",
+            "41 bottle:web/local/run 300000 0 Hard false [75] None None Some(Refuse)",
+            "55 agent:reviewer/claude/week sun 09:00 300000 60000 Hard false [75] None None None",
         ]
     );
 }
@@ -64,6 +68,8 @@ fn everything_else_is_read_as_it_was_written() {
         budgets: _,
         shutdown,
         gate,
+        unbounded,
+        floor,
         wait,
         drain,
         in_flight,
@@ -76,6 +82,7 @@ fn everything_else_is_read_as_it_was_written() {
         egress,
     } = everything();
     assert_eq!((shutdown, gate), (Policy::Cutoff, Gate::Estimate));
+    assert_eq!((unbounded, floor), (Unbounded::Estimate, 2_000));
     assert_eq!((wait, drain), (Duration::from_secs(90), Duration::ZERO));
     assert_eq!((in_flight, warn), (InFlight::Finish, vec![75]));
     assert_eq!(time_zone.as_deref(), Some("Europe/Berlin"));
@@ -99,6 +106,8 @@ fn everything_else_is_read_as_it_was_written() {
             agent: Some(AgentName::new("reviewer").unwrap()),
             provider: Some(provider("claude")),
             shutdown: Some(Policy::Cutoff),
+            gate: None,
+            unbounded: None,
             line: 32,
         }
     );
@@ -111,7 +120,7 @@ fn everything_else_is_read_as_it_was_written() {
         .iter()
         .map(|(name, it)| (name.as_str(), it.line))
         .collect();
-    assert_eq!(agents, [("reviewer", 49)]);
+    assert_eq!(agents, [("reviewer", 52)]);
 
     let claude = &providers[&provider("claude")];
     let key = Credential::Env("ANTHROPIC_API_KEY".to_owned());
@@ -135,8 +144,8 @@ fn everything_else_is_read_as_it_was_written() {
         Some(Credential::File("/etc/keys/openai".into()))
     );
     assert_eq!(
-        (codex.include_usage, codex.websocket, codex.weights),
-        (Some(false), Some(false), Weights::default())
+        (codex.include_usage, codex.websocket, codex.count_tokens),
+        (Some(false), Some(false), true)
     );
     let local = &providers[&provider("local")];
     assert_eq!(
@@ -158,6 +167,13 @@ fn everything_else_is_read_as_it_was_written() {
 }
 
 #[test]
+fn a_bottle_says_how_its_calls_are_admitted() {
+    let api = everything().bottles[&bottle("api")].clone();
+    let said = (api.gate, api.unbounded);
+    assert_eq!(said, (Some(Gate::Exact), Some(Unbounded::Refuse)));
+}
+
+#[test]
 fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
     let shown = everything().to_json();
     assert_eq!(
@@ -165,7 +181,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
         json!({
             "budget": "host/codex/total", "limit": 2_000_000,
             "per_call": null, "cap": "hard", "ceiling": true,
-            "warn": [10, 90], "shutdown": "cutoff", "gate": "off", "line": 4,
+            "warn": [10, 90], "shutdown": "cutoff", "gate": "off", "unbounded": null, "line": 4,
         })
     );
     assert_eq!(
@@ -174,7 +190,7 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
             "copies": null, "upstream": null, "credential": "env:ANTHROPIC_API_KEY",
             "weights_thousandths":
                 {"input": 1000, "cache_read": 100, "cache_write": 1250, "output": 5000},
-            "include_usage": null, "websocket": null, "line": 58,
+            "include_usage": null, "websocket": null, "count_tokens": false, "line": 61,
         })
     );
     assert_eq!(
@@ -200,7 +216,8 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
     assert_eq!(
         Settings::default().to_json(),
         json!({
-            "budgets": [], "shutdown": "cutoff", "gate": "estimate", "wait_ms": 30_000,
+            "budgets": [], "shutdown": "cutoff", "gate": "estimate", "unbounded": "refuse",
+            "floor": 1_024, "wait_ms": 30_000,
             "drain_ms": 10_000, "in_flight": "cut", "warn": [50, 80, 95], "timezone": null,
             "on_event": null,
             "bottles": {}, "agents": {}, "providers": {},

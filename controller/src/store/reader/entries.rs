@@ -17,7 +17,7 @@ const PAGE_BYTES_MAX: usize = 900 << 10;
 
 const COLUMNS: &str = "seq, kind, call, at, started_at, bottle, run, agent, provider, wire, model,
     input, cache_read, cache_write, output, reasoning, charge, overrun, estimated, ending, status,
-    uid, why";
+    uid, why, capped, unbounded";
 const DOING: &str = "reading entries";
 
 /// Says of an error what was being done.
@@ -209,5 +209,7 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry, StoreError> {
         status: row.get(20).map_err(WRAP)?,
         uid: row.get(21).map_err(WRAP)?,
         why: row.get(22).map_err(WRAP)?,
+        capped: stated(23)?.map(to_count),
+        unbounded: row.get(24).map_err(WRAP)?,
     })
 }

@@ -1,6 +1,6 @@
 //! One call that was settled, as its entries say all in all.
 
-use bb_core::book::{CallFacts, Settlement};
+use bb_core::book::{CallFacts, Settlement, Terms};
 use bb_proto::ids::{AgentName, CallId};
 use bb_proto::time::Timestamp;
 use bb_proto::usage::Usage;
@@ -92,6 +92,8 @@ impl Reader {
                 .iter()
                 .map(|account| parse("paths", account))
                 .collect::<Result<_, _>>()?,
+            // On which terms it was admitted stands in its first entry.
+            terms: Terms::Estimate,
         };
         let settlement = Settlement {
             usage,

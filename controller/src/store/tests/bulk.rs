@@ -65,6 +65,7 @@ impl Bulk {
                 wire: Wire::AnthropicMessages,
                 started_at: Timestamp(0),
                 accounts: accounts.clone(),
+                terms: bb_core::book::Terms::default(),
             };
             let settlement = Settlement {
                 usage: Usage {

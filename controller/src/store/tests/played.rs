@@ -113,6 +113,7 @@ impl Played {
             output_max: Some(500),
             choices: 1,
             background: false,
+            bound: None,
         };
         if let Admission::Admitted(_) = self.book.reserve(ask, self.now) {
             self.open.push(call);

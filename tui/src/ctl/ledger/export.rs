@@ -69,9 +69,11 @@ struct Exported<'a> {
     estimated: bool,
     ending: Ending,
     status: Option<u16>,
+    capped: Option<u64>,
+    unbounded: bool,
 }
 
-const HEAD: [&str; 21] = [
+const HEAD: [&str; 23] = [
     "seq",
     "kind",
     "at",
@@ -93,6 +95,8 @@ const HEAD: [&str; 21] = [
     "estimated",
     "ending",
     "status",
+    "capped",
+    "unbounded",
 ];
 
 impl Export {
@@ -217,6 +221,8 @@ fn exported(entry: &LedgerEntry) -> Exported<'_> {
         estimated: entry.estimated,
         ending: entry.ending,
         status: entry.status,
+        capped: entry.capped,
+        unbounded: entry.unbounded,
     }
 }
 
@@ -265,7 +271,7 @@ mod tests {
     #[test]
     fn what_was_not_stated_is_null_in_json_and_empty_in_csv_and_zero_is_zero() {
         let entry = entry();
-        insta::assert_snapshot!(output::json_line(&exported(&entry)).expect("a line"), @r#"{"seq":7,"kind":"amend","at":"2026-11-20T14:01:03.007Z","started_at":"1970-01-01T00:00:00.000Z","call":"019aa0b2-6f00-7000-8000-0000000000c1","bottle":"web","run":"019aa0b2-6f00-7000-8000-0000000000a1","agent":null,"provider":"claude","wire":"gemini","model":"a,\"b\"","input":-5,"cache_read":null,"cache_write":0,"output":null,"reasoning":null,"charge":-5,"overrun":0,"estimated":false,"ending":"complete","status":null}"#);
-        insta::assert_snapshot!(record(&exported(&entry)).expect("a record"), @r#"7,amend,2026-11-20T14:01:03.007Z,1970-01-01T00:00:00.000Z,019aa0b2-6f00-7000-8000-0000000000c1,web,019aa0b2-6f00-7000-8000-0000000000a1,,claude,gemini,"a,""b""",-5,,0,,,-5,0,false,complete,"#);
+        insta::assert_snapshot!(output::json_line(&exported(&entry)).expect("a line"), @r#"{"seq":7,"kind":"amend","at":"2026-11-20T14:01:03.007Z","started_at":"1970-01-01T00:00:00.000Z","call":"019aa0b2-6f00-7000-8000-0000000000c1","bottle":"web","run":"019aa0b2-6f00-7000-8000-0000000000a1","agent":null,"provider":"claude","wire":"gemini","model":"a,\"b\"","input":-5,"cache_read":null,"cache_write":0,"output":null,"reasoning":null,"charge":-5,"overrun":0,"estimated":false,"ending":"complete","status":null,"capped":null,"unbounded":false}"#);
+        insta::assert_snapshot!(record(&exported(&entry)).expect("a record"), @r#"7,amend,2026-11-20T14:01:03.007Z,1970-01-01T00:00:00.000Z,019aa0b2-6f00-7000-8000-0000000000c1,web,019aa0b2-6f00-7000-8000-0000000000a1,,claude,gemini,"a,""b""",-5,,0,,,-5,0,false,complete,,,false"#);
     }
 }

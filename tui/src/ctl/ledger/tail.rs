@@ -138,11 +138,21 @@ fn cells(entry: &LedgerEntry) -> Vec<String> {
         stated(usage.reasoning),
         format!("{mark}{}", signed(entry.charge)),
         format::tokens(entry.overrun.0),
-        words::ending(entry.ending).to_owned(),
+        ending(entry),
         entry
             .status
             .map_or("-".to_owned(), |status| status.to_string()),
     ]
+}
+
+/// Returns how a call ended, and what the gate `exact` made of it.
+fn ending(entry: &LedgerEntry) -> String {
+    let word = words::ending(entry.ending);
+    match entry.capped {
+        Some(cap) => format!("{word}, capped {}", format::tokens(cap)),
+        None if entry.unbounded => format!("{word}, unbounded"),
+        None => word.to_owned(),
+    }
 }
 
 /// What the provider did not state is not a zero.

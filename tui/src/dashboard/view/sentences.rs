@@ -111,6 +111,7 @@ fn facts(budget: &Budget) -> Clean {
     parts.push(match told.gate {
         Gate::Off => "gate off".to_owned(),
         Gate::Estimate => "gate estimate".to_owned(),
+        Gate::Exact => "gate exact".to_owned(),
     });
     if let Some(policy) = told.policy {
         parts.push(match policy {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use bb_proto::budget::{BudgetKey, Cap, Gate};
+use bb_proto::budget::{BudgetKey, Cap, Gate, Unbounded};
 use bb_proto::ids::CallId;
 use bb_proto::time::Millis;
 use bb_proto::units::{Thousandths, Tokens};
@@ -104,12 +104,15 @@ impl<'a> Args<'a> {
 pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
     match args.word(0) {
         "gate" => rules.gate = gate(args.word(1)),
+        "floor" => rules.floor = args.parse(1),
+        "lax" => rules.unbounded = Unbounded::Estimate,
         "wait" => rules.wait = Millis(args.parse::<u64>(1).saturating_mul(1_000)),
         "zone" => rules.zone = TimeZone::posix(args.word(1)).expect("a zone"),
         "finish" => rules.in_flight_finish = true,
         "weights" => {
             let weights = Weights {
                 cache_read: Thousandths(args.value("cache").map_or(1_000, parse)),
+                output: Thousandths(args.value("output").map_or(1_000, parse)),
                 ..Weights::default()
             };
             rules.weights.insert(args.parse(1), weights);
@@ -122,6 +125,8 @@ pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
                     .unwrap_or_default(),
                 agent: args.value("agent").map(parse),
                 provider: args.value("provider").map(parse),
+                gate: args.value("gate").map(gate),
+                unbounded: args.has("lax").then_some(Unbounded::Estimate),
             };
             rules.manifests.insert(args.parse(1), manifest);
         }
@@ -140,6 +145,7 @@ pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
                 warn: warn.unwrap_or_default(),
                 gate: args.value("gate").map(gate),
                 per_call: args.value("percall").map(|it| Tokens(parse(it))),
+                unbounded: args.has("lax").then_some(Unbounded::Estimate),
                 ..Declared::hard(key(text), Tokens(args.parse(1)), source)
             });
         }
@@ -150,6 +156,7 @@ pub(super) fn gate(text: &str) -> Gate {
     match text {
         "off" => Gate::Off,
         "estimate" => Gate::Estimate,
+        "exact" => Gate::Exact,
         other => panic!("{other:?} is no gate"),
     }
 }

@@ -8,16 +8,17 @@ use bb_proto::units::Tokens;
 use proptest::prelude::*;
 
 use super::stage::Stage;
-use crate::book::Entry;
+use crate::book::{Entry, Terms};
 
 const LIMIT: u64 = 1_000;
 /// Every gate there is: a new one says here how far it lets a budget be crossed.
-const GATES: [Gate; 2] = [Gate::Off, Gate::Estimate];
+const GATES: [Gate; 3] = [Gate::Off, Gate::Estimate, Gate::Exact];
 
 /// A call that was admitted.
 #[derive(Debug, Clone, Copy, Default)]
 struct Call {
     reserved: Tokens,
+    terms: Terms,
     /// What it was charged, once it was.
     charged: Option<Tokens>,
 }
@@ -37,6 +38,7 @@ impl Shop {
         let word = match gate {
             Gate::Off => "off",
             Gate::Estimate => "estimate",
+            Gate::Exact => "exact; floor 16",
         };
         shop.play(
             &format!("settings gate {word}; host/claude {LIMIT}; wait 1000"),
@@ -69,6 +71,7 @@ impl Shop {
                     let reserved = reservation.reserved;
                     let call = Call {
                         reserved,
+                        terms: reservation.facts.terms,
                         charged: None,
                     };
                     self.calls.insert(id, call);
@@ -108,6 +111,8 @@ impl Shop {
                 .calls
                 .values()
                 .filter_map(|call| Some(call.charged?.minus(call.reserved)))),
+            // Nothing: its provider stops a call at the cap that it was granted.
+            Gate::Exact => Tokens::ZERO,
         }
     }
 }
@@ -130,13 +135,19 @@ proptest! {
                 let bottle = ["a", "b", "c"].get(usize::from(pick % 3)).expect("one of three");
                 if *kind < 5 {
                     asked = asked.saturating_add(1);
-                    shop.play(&format!("reserve {asked} {bottle} claude {input}+{output}"), gate);
+                    let most = format!("most={input}");
+                    shop.play(&format!("reserve {asked} {bottle} claude {input}+{output} {most}"), gate);
                     continue;
                 }
                 let open: Vec<CallId> = shop.calls.keys().copied().filter(|id| shop.is_open(*id)).collect();
                 let Some(id) = open.get(usize::from(*pick).checked_rem(open.len()).unwrap_or(0)) else {
                     continue;
                 };
+                let (mut input, mut output) = (*input, *output);
+                if let Some(Terms::Exact { input: most, output: cap, .. }) = shop.calls.get(id).map(|call| call.terms) {
+                    input = input.min(most);
+                    output = output.min(cap);
+                }
                 let id = id.0.as_u128();
                 shop.play(&match kind {
                     5 => format!("flow {id} {input}+{output}"),

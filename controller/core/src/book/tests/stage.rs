@@ -19,6 +19,7 @@ use crate::book::{
 };
 use crate::budget::Declared;
 use crate::estimate::InputSize;
+use crate::request::Bound;
 
 /// A book, what was written of it, and the time.
 #[derive(Debug, Default)]
@@ -178,12 +179,18 @@ impl Stage {
             // A model of its own for each call, so that nothing is learned unless it is named.
             model: args.value("model").unwrap_or(number).to_owned(),
             input: InputSize::text(input.expect("an input").saturating_mul(4)),
-            output_max: Some(output),
+            output_max: (!args.has("unstated")).then_some(output),
             choices: args.value("choices").map_or(1, parse),
             background: args.has("background"),
+            bound: args.value("most").map(|input| Bound {
+                input: parse(input),
+                output,
+                is_stated: !args.has("unstated"),
+                thinking: args.value("thinking").map_or(0, parse),
+            }),
         };
         match self.book.reserve(ask, self.now) {
-            Admission::Admitted(admitted) => format!("{number} admitted {}", admitted.reserved),
+            Admission::Admitted(admitted) => format!("{number} {}", told::admitted(&admitted)),
             Admission::Waiting => format!("{number} waits"),
             Admission::Refused(refusal) => {
                 format!("{number} refused {}", told::refusal(&refusal))

@@ -9,7 +9,9 @@ use bb_proto::ids::{BottleName, CallId};
 use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
 
-use crate::book::{Acted, BudgetActed, CutReason, Effect, Entry, Refusal, RefusalReason};
+use crate::book::{
+    Acted, Admitted, BudgetActed, CutReason, Effect, Entry, Refusal, RefusalReason, Terms,
+};
 use crate::bottle::Bottle;
 
 pub(super) fn plain(key: &BudgetKey) -> String {
@@ -28,6 +30,15 @@ pub(super) fn plain(key: &BudgetKey) -> String {
     }
 }
 
+pub(super) fn admitted(admitted: &Admitted) -> String {
+    let reserved = admitted.reserved;
+    match admitted.terms {
+        Terms::Exact { cap: Some(cap), .. } => format!("admitted {reserved} capped {cap}"),
+        Terms::Unbounded => format!("admitted {reserved} unbounded"),
+        Terms::Estimate | Terms::Exact { .. } => format!("admitted {reserved}"),
+    }
+}
+
 fn number(call: CallId) -> u128 {
     call.0.as_u128()
 }
@@ -37,6 +48,7 @@ pub(super) fn refusal(refusal: &Refusal) -> String {
         (Some(key), Some(used), Some(limit)) => {
             let by = match refusal.reason {
                 RefusalReason::NoRoom => "for room in",
+                RefusalReason::Unbounded => "as unbounded by",
                 _ => "by",
             };
             format!("{by} {} {used}/{limit}", plain(key))
@@ -193,7 +205,7 @@ fn event(event: &Event) -> Option<String> {
 pub(super) fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Admit(admitted) => {
-            format!("{} admitted {}", number(admitted.call), admitted.reserved)
+            format!("{} {}", number(admitted.call), self::admitted(admitted))
         }
         Effect::Refuse(call, why) => {
             format!("{} refused {}", number(*call), refusal(why))
