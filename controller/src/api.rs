@@ -26,11 +26,13 @@ use crate::settings::live::Live;
 use crate::store::reader::Reader;
 
 mod answered;
+mod in_hand;
 mod methods;
 mod session;
 mod view;
 
 use answered::Answered;
+use in_hand::InHand;
 
 /// The most clients that are connected at once.
 const CLIENTS_MAX: usize = 64;
@@ -78,6 +80,7 @@ pub struct Parts {
 struct Shared {
     parts: Parts,
     answered: Answered,
+    in_hand: InHand,
     whole_read: Semaphore,
 }
 
@@ -88,6 +91,7 @@ impl Api {
             shared: Arc::new(Shared {
                 parts,
                 answered: Answered::default(),
+                in_hand: InHand::default(),
                 whole_read: Semaphore::new(WHOLE_READS_MAX),
             }),
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use bb_core::book::{Admitted, Ask, Book, Outcome, Refusal, Resolved, Rules};
+use bb_core::book::{Admitted, Ask, Book, CutReason, Outcome, Refusal, Resolved, Rules};
 use bb_core::estimate::Known;
 use bb_proto::event::Event;
 use bb_proto::ids::{BottleName, CallId};
@@ -206,10 +206,28 @@ impl LedgerHandle {
     ///
     /// A caller that goes away while it waits takes the call back.
     pub async fn reserve(&self, ask: Ask) -> Result<Ticket, NotAdmitted> {
+        let (cut, cut_receiver) = oneshot::channel();
+        let admitted = self.admitted(ask, cut).await?;
+        Ok(Ticket {
+            admitted,
+            cut: Cut::new(cut_receiver),
+        })
+    }
+
+    /// The same for a sidecar, which asks the book whether its call is to be ended.
+    pub async fn reserve_for_sidecar(&self, ask: Ask) -> Result<Admitted, NotAdmitted> {
+        let (cut, _) = oneshot::channel();
+        self.admitted(ask, cut).await
+    }
+
+    async fn admitted(
+        &self,
+        ask: Ask,
+        cut: oneshot::Sender<CutReason>,
+    ) -> Result<Admitted, NotAdmitted> {
         if self.is_closed() {
             return Err(NotAdmitted::Closed);
         }
-        let (cut, cut_receiver) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
         let (bottle, call) = (ask.bottle.clone(), ask.call);
         let letter = Letter::Reserve { ask, cut, reply };
@@ -222,14 +240,7 @@ impl LedgerHandle {
         };
         let answer = answer.await;
         guard.waits = None;
-        match answer {
-            Ok(Ok(admitted)) => Ok(Ticket {
-                admitted,
-                cut: Cut::new(cut_receiver),
-            }),
-            Ok(Err(refused)) => Err(refused),
-            Err(_) => Err(NotAdmitted::Closed),
-        }
+        answer.unwrap_or(Err(NotAdmitted::Closed))
     }
 
     /// Tells what has flowed of an open call. It is not answered.
@@ -439,6 +450,7 @@ mod tests {
             choices: 1,
             background: false,
             bound: None,
+            sidecar: None,
         };
         // Nothing is read meanwhile, as where the disk hangs.
         let owner = handle.shared.lock_owner();

@@ -50,6 +50,10 @@ pub enum EventKind {
     Corrected,
     /// The host's clock jumped.
     Clock,
+    /// Tokens that were spent outside the proxy were charged.
+    Charged,
+    /// A call was charged whose sidecar said nothing of it for too long.
+    Abandoned,
 }
 
 /// Who caused it.

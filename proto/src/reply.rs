@@ -12,8 +12,13 @@ use crate::units::Tokens;
 use crate::usage::{Usage, Wire};
 use crate::view::{Bottle, BottleState, Budget, Explained, Ledger};
 
+mod call;
 mod ledger;
 
+pub use call::{
+    BudgetCharged, CallAdmitted, CallEstimate, CallFlowing, CallRefused, CallReserved,
+    CallResolved, CallSettled, CallVoided, RefusedFor,
+};
 pub use ledger::{
     BalanceDifference, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
     LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified,
@@ -358,6 +363,8 @@ pub enum Ending {
     Background,
     /// The controller ended while it was open.
     Crash,
+    /// It was no call of the proxy: tokens that were spent outside of it, as `budget.charge` said.
+    Outside,
     /// It was taken back: surely not billed.
     Voided,
 }

@@ -17,11 +17,14 @@ use crate::time::Timestamp;
 use crate::units::Tokens;
 
 mod budget;
+mod call;
 mod ledger;
 
 pub use budget::{
-    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet, BudgetUnset,
+    BudgetCharge, BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet,
+    BudgetUnset,
 };
+pub use call::{CallFlowed, CallReserve, CallSettle, CallVoid, MODEL_BYTES_MAX, STATED_MAX};
 pub use ledger::{LedgerBackup, LedgerCorrect, LedgerExport, LedgerTail, LedgerVerify};
 
 /// A method's parameters, which name the method and its reply.
@@ -105,6 +108,8 @@ methods! {
     BudgetExplain(BudgetExplain) -> reply::Explanation = "budget.explain";
     /// Whether a call would be admitted.
     BudgetCheck(BudgetCheck) -> reply::BudgetChecked = "budget.check";
+    /// Charges tokens that were spent outside the proxy.
+    BudgetCharge(BudgetCharge) -> reply::BudgetCharged = "budget.charge";
     /// Sets a budget that stands until it is unset.
     BudgetSet(BudgetSet) -> reply::BudgetChanged = "budget.set";
     /// Takes back a budget that was set by command.
@@ -113,6 +118,14 @@ methods! {
     BudgetRaise(BudgetRaise) -> reply::BudgetChanged = "budget.raise";
     /// Begins a budget's count anew, at nothing.
     BudgetReset(BudgetReset) -> reply::BudgetChanged = "budget.reset";
+    /// Asks for a call of a sidecar to be admitted.
+    CallReserve(CallReserve) -> reply::CallReserved = "call.reserve";
+    /// Says what has flowed of it, and hears whether it is to be cut.
+    CallFlowed(CallFlowed) -> reply::CallFlowing = "call.flowed";
+    /// Charges it.
+    CallSettle(CallSettle) -> reply::CallSettled = "call.settle";
+    /// Takes it back: surely not billed.
+    CallVoid(CallVoid) -> reply::CallVoided = "call.void";
     /// Tokens used, grouped.
     UsageQuery(UsageQuery) -> reply::Usages = "usage.query";
     /// The newest entries of the ledger, and those that come after.
@@ -150,8 +163,10 @@ fn read_params<T: DeserializeOwned>(method: &str, text: &str) -> Result<T, RpcEr
         )
         .with_hint("name them: {\"name\": \"web\"}"));
     }
-    serde_json::from_str(text)
-        .map_err(|error| RpcError::new(ErrorCode::InvalidParams, format!("{method}: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        RpcError::new(ErrorCode::InvalidParams, format!("{method}: {error}"))
+            .with_hint(format!("docs/PROTOCOL.md says what {method} takes"))
+    })
 }
 
 /// What a target must still be for an act to be done.

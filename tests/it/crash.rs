@@ -5,3 +5,4 @@ mod full;
 mod kills;
 mod lasting;
 mod load;
+mod sidecars;

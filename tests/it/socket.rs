@@ -8,6 +8,7 @@ mod methods;
 mod orders;
 pub(crate) mod processes;
 pub(crate) mod raw;
+mod sidecars;
 mod snapshots;
 mod watching;
 

@@ -32,6 +32,7 @@ mod explain;
 pub mod history;
 mod judge;
 mod open;
+mod outside;
 mod queue;
 mod refusals;
 mod register;
@@ -40,20 +41,23 @@ mod resolve;
 mod restore;
 mod revisions;
 mod settled;
+mod sidecar;
 mod view;
 mod windows;
 
 pub use account::{Account, Accounts, Balance, Charged};
-pub use admission::{Admission, Admitted, Ask, Refusal, RefusalReason};
+pub use admission::{Admission, Admitted, Ask, Refusal, RefusalReason, SidecarAsk};
 pub use bottles::{Acted, Order};
 pub use budgets::{BudgetActed, Lasts};
 pub use check::Check;
 pub use entry::{CallFacts, Corrected, Entry, Reservation, Settlement, Terms};
 pub use exact::FLOOR_DEFAULT;
+pub use outside::{ChargedOutside, Spent, SpentOutside};
 pub use register::Registration;
 pub use resolve::{OtherModel, Outcome, Resolved};
 pub use restore::{OpenCall, PastCall, Saved};
 pub use revisions::Changes;
+pub use sidecar::{Ended, Heard, Remembered, SILENCE_MAX, Said, SidecarCall};
 pub use windows::{CLOCK_BACK_MAX, Reset};
 
 use judge::Exhausted;
@@ -61,6 +65,7 @@ use open::OpenCalls;
 use queue::WaitQueue;
 use refusals::Refused;
 use revisions::Revisions;
+use sidecar::Sidecars;
 use windows::Windows;
 
 /// What the settings say to the book.
@@ -165,6 +170,7 @@ pub struct Book {
     refused: Refused,
     last_call: HashMap<BottleName, (ProviderKey, String)>,
     settled: settled::SettledCalls,
+    sidecars: Sidecars,
     revisions: Revisions,
     next_event: u64,
     outbox: Outbox,
@@ -258,6 +264,9 @@ impl Book {
     }
 
     fn effect(&mut self, effect: Effect) {
+        if let Effect::Cut(call, reason) = &effect {
+            self.sidecars.cut(*call, reason);
+        }
         self.outbox.effects.push(effect);
     }
 

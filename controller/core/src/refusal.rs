@@ -6,6 +6,7 @@
 //! sentence here has no digit, no name and none of those words. Names and figures belong into
 //! headers.
 
+mod of_book;
 mod shape;
 
 use crate::provider::RouteRefusal;

@@ -11,11 +11,14 @@ use crate::store::StoreError;
 
 mod bottle;
 mod budget;
+mod call;
+mod charge;
 mod ledger;
 mod limits;
 mod query;
 mod register;
 mod settings;
+mod stated;
 mod system;
 
 impl Api {
@@ -48,10 +51,15 @@ impl Api {
             Call::BudgetList(params) => reply(self.budget_list(params).await),
             Call::BudgetExplain(params) => reply(self.budget_explain(params).await),
             Call::BudgetCheck(params) => reply(self.budget_check(params).await),
+            Call::BudgetCharge(params) => reply(self.budget_charge(params, uid).await),
             Call::BudgetSet(params) => reply(self.budget_set(params, uid).await),
             Call::BudgetUnset(params) => reply(self.budget_unset(params, uid).await),
             Call::BudgetRaise(params) => reply(self.budget_raise(params, uid).await),
             Call::BudgetReset(params) => reply(self.budget_reset(params, uid).await),
+            Call::CallReserve(params) => reply(self.call_reserve(params).await),
+            Call::CallFlowed(params) => reply(self.call_flowed(params).await),
+            Call::CallSettle(params) => reply(self.call_settle(params).await),
+            Call::CallVoid(params) => reply(self.call_void(params).await),
             Call::UsageQuery(params) => reply(self.usage(params).await),
             Call::LedgerTail(params) => reply(self.ledger_tail(params).await),
             Call::LedgerExport(params) => reply(self.ledger_export(params).await),

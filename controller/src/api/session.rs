@@ -1,5 +1,6 @@
 //! One client's connection: lines in, lines out, events between them.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use bb_proto::error::{ErrorCode, RpcError};
@@ -9,6 +10,8 @@ use bb_proto::frame::{
 };
 use bb_proto::request::Call;
 use interprocess::local_socket::tokio::Stream;
+use rustix::event::{PollFd, PollFlags};
+use rustix::time::Timespec;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -21,12 +24,16 @@ use super::methods::reply;
 
 /// A client that does not take its lines for so long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether a client whose call waits for room is still there.
+const GONE_LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Session {
     api: Api,
     uid: u32,
     stopping: watch::Receiver<bool>,
     watching: Option<Watch>,
+    /// The client's connection, where a call waits for as long as it is there.
+    peer: Option<OwnedFd>,
 }
 
 /// The events that a client asked for.
@@ -50,10 +57,13 @@ impl Session {
             uid,
             stopping,
             watching: None,
+            peer: None,
         }
     }
 
     pub(super) async fn run(mut self, stream: Stream) {
+        let Stream::UdSocket(socket) = &stream;
+        self.peer = socket.as_fd().try_clone_to_owned().ok();
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut buffer = LineBuffer::default();
         let mut chunk = vec![0; 16 << 10];
@@ -119,6 +129,9 @@ impl Session {
     }
 
     async fn call(&mut self, call: Call) -> Result<Box<RawValue>, RpcError> {
+        if matches!(call, Call::CallReserve(_)) {
+            return self.reserve(call).await;
+        }
         if !matches!(call, Call::EventsWatch(_)) {
             return self.api.call(call, self.uid).await;
         }
@@ -128,6 +141,41 @@ impl Session {
         let after = watching.after;
         self.watching = Some(Watch { events, after });
         reply(Ok(watching))
+    }
+}
+
+impl Session {
+    /// Asks for a call to be admitted, as long as somebody waits for the answer.
+    ///
+    /// Letting go of the question takes the call back.
+    async fn reserve(&mut self, call: Call) -> Result<Box<RawValue>, RpcError> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            biased;
+            reply = self.api.call(call, self.uid) => reply,
+            () = gone(self.peer.as_ref()) => {
+                Err(RpcError::new(ErrorCode::Internal, "nobody waits for the answer"))
+            }
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                Err(RpcError::new(ErrorCode::ShuttingDown, "the controller is ending"))
+            }
+        }
+    }
+}
+
+/// Waits until a client has closed its connection; one that only says no more is still there.
+async fn gone(peer: Option<&OwnedFd>) {
+    let Some(peer) = peer else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(GONE_LOOK).await;
+        let mut looked = [PollFd::new(peer, PollFlags::empty())];
+        let at_once = Timespec::default();
+        let is_gone = rustix::event::poll(&mut looked, Some(&at_once)).is_ok_and(|found| found > 0);
+        if is_gone {
+            return;
+        }
     }
 }
 

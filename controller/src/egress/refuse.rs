@@ -1,8 +1,7 @@
 //! Why a request is refused, and by which budget: what the ledger said, in the agents' words.
 
-use bb_core::book::{CutReason, Refusal, RefusalReason};
+use bb_core::book::{CutReason, Refusal};
 use bb_core::refusal::Reason;
-use bb_proto::budget::Scope;
 use bb_proto::ids::BottleName;
 
 use super::upstream::UpstreamError;
@@ -38,7 +37,7 @@ impl Refused {
             NotAdmitted::Closed => Self::of(Reason::LedgerClosed, bottle),
             NotAdmitted::Busy => Self::of(Reason::Busy, bottle),
             NotAdmitted::Refused(refusal) => Self {
-                reason: reason_of(&refusal, bottle),
+                reason: Reason::of(&refusal, bottle),
                 bottle: Some(bottle.clone()),
                 by: Some(Box::new(refusal)),
             },
@@ -51,27 +50,11 @@ impl Refused {
             CutReason::LedgerClosed => Self::of(Reason::LedgerClosed, bottle),
             CutReason::Draining => Self::of(Reason::Draining, bottle),
             CutReason::Budget(refusal) => Self {
-                reason: reason_of(&refusal, bottle),
+                reason: Reason::of(&refusal, bottle),
                 bottle: Some(bottle.clone()),
                 by: Some(Box::new(refusal)),
             },
         }
-    }
-}
-
-fn reason_of(refusal: &Refusal, bottle: &BottleName) -> Reason {
-    match refusal.reason {
-        RefusalReason::Operator => Reason::Operator,
-        RefusalReason::Ended => Reason::Token,
-        RefusalReason::PerCall => Reason::TooLarge,
-        RefusalReason::Background => Reason::Background,
-        RefusalReason::NoRoom => Reason::NoRoom,
-        RefusalReason::Unbounded => Reason::Unbounded,
-        RefusalReason::Budget => match refusal.budget.as_ref().map(|budget| &budget.scope) {
-            Some(Scope::Agent(_) | Scope::Host) => Reason::SharedBudget,
-            Some(Scope::Bottle(of)) if of != bottle => Reason::SharedBudget,
-            _ => Reason::Budget,
-        },
     }
 }
 

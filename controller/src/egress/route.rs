@@ -125,6 +125,7 @@ impl Call {
             choices: facts.choices,
             background: facts.background,
             bound,
+            sidecar: None,
         })
     }
 

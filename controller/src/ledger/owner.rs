@@ -138,7 +138,10 @@ impl Owner {
     fn tell(&mut self, letter: Letter, now: Timestamp) {
         let command = match letter {
             Letter::Reserve { ask, cut, reply } => {
-                self.cuts.insert(ask.call, cut);
+                // A sidecar's call hears of it when it asks.
+                if !cut.is_closed() {
+                    self.cuts.insert(ask.call, cut);
+                }
                 Command::Reserve { ask, to: reply }
             }
             Letter::Withdraw { bottle, call } => {

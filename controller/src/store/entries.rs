@@ -42,6 +42,7 @@ const PAST_ENTRIES_MAX: u32 = 1_000;
 const LOAD_PAST: &str = "
     SELECT provider, wire, model, input, cache_read, cache_write, output, reasoning FROM entries
     WHERE seq > (SELECT max(seq) FROM entries) - ?1 AND kind = 'settle' AND NOT estimated
+        AND ending <> 'outside'
     ORDER BY seq";
 
 pub(super) fn open(connection: &Connection, reservation: &Reservation) -> rusqlite::Result<()> {

@@ -32,8 +32,9 @@ pub const ROWS_MAX: u32 = 1_000;
 const ROWS_DEFAULT: u32 = 100;
 
 /// The kinds of events that say what was decided and done, as the audit shows them.
-const AUDIT_KINDS: &str = "'launched','ended','removed','warned','paced','exhausted','cutoff','restored',\
-    'refused','corrected','clock','stop_ordered','budget_changed','settings','ledger','recovered','started','stopped'";
+const AUDIT_KINDS: &str = "'launched','ended','removed','warned','paced','exhausted','cutoff',\
+    'restored','refused','charged','corrected','abandoned','clock','stop_ordered','budget_changed',\
+    'settings','ledger','recovered','started','stopped'";
 
 /// Where the ledger can be read.
 #[derive(Debug, Clone)]

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Expect;
+use super::call::asked_usage;
 use crate::budget::{BudgetKey, Cap};
-use crate::ids::{BottleName, ProviderKey};
+use crate::ids::{BottleName, CallId, ProviderKey};
 use crate::time::Millis;
 use crate::units::Tokens;
+use crate::usage::{Usage, Wire};
 
 /// Parameters of `budget.list`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,40 @@ pub struct BudgetCheck {
     pub provider: ProviderKey,
     /// How many tokens it will cost, as budgets count them; at least one.
     pub tokens: Tokens,
+}
+
+/// Parameters of `budget.charge`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetCharge {
+    /// Its id, a new UUID: the same id twice charges once.
+    pub id: CallId,
+    /// Who spent them.
+    pub bottle: BottleName,
+    /// At which provider.
+    pub provider: ProviderKey,
+    /// The dialect; absent: the provider's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Wire>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What was used, which the provider's weights make a charge.
+    #[serde(
+        default,
+        deserialize_with = "asked_usage",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub usage: Option<Usage>,
+    /// How many tokens, as budgets count them; one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// Why, for the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Only says what would be charged.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Parameters of `budget.set`.

@@ -1,17 +1,18 @@
 //! Messages about budgets.
 
 use bb_proto::budget::Cap;
-use bb_proto::reply::{BudgetChanged, BudgetChecked, Budgets, Explanation, Would};
+use bb_proto::reply::{BudgetChanged, BudgetCharged, BudgetChecked, Budgets, Explanation, Would};
 use bb_proto::request::{
-    BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet, BudgetUnset,
-    Expect,
+    BudgetCharge, BudgetCheck, BudgetExplain, BudgetList, BudgetRaise, BudgetReset, BudgetSet,
+    BudgetUnset, Expect,
 };
-use bb_proto::time::Millis;
+use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
+use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::{ClosedBy, Explained, ExplainedBudget, PathRole, Verdict};
 
 use crate::method;
-use crate::sample::{bare_budget, bottle_name, budget, claude, key};
+use crate::sample::{bare_budget, bottle_name, budget, call_id, claude, key};
 
 #[test]
 fn listing() {
@@ -236,4 +237,52 @@ fn resetting() {
         dry_run: false,
     };
     method([whole, bare], changed());
+}
+
+#[test]
+fn charging() {
+    let id = call_id("c9");
+    let params = [
+        BudgetCharge {
+            id,
+            bottle: bottle_name("web"),
+            provider: claude(),
+            wire: Some(Wire::AnthropicMessages),
+            model: Some("claude-opus-4-8".to_owned()),
+            usage: Some(Usage {
+                input: Some(400),
+                cache_read: Some(30_000),
+                cache_write: Some(0),
+                output: Some(900),
+                reasoning: Some(200),
+            }),
+            tokens: None,
+            why: Some("a night's run".to_owned()),
+            dry_run: true,
+        },
+        BudgetCharge {
+            id,
+            bottle: bottle_name("web"),
+            provider: claude(),
+            wire: None,
+            model: None,
+            usage: None,
+            tokens: Some(Tokens(5_000)),
+            why: None,
+            dry_run: false,
+        },
+    ];
+    let charged = |charge, already, dry_run| BudgetCharged {
+        id,
+        bottle: bottle_name("web"),
+        provider: claude(),
+        charge: Tokens(charge),
+        at: Timestamp(1_795_168_860_000),
+        already,
+        dry_run,
+    };
+    method(
+        params,
+        [charged(31_300, false, true), charged(5_000, true, false)],
+    );
 }

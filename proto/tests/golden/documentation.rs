@@ -101,8 +101,9 @@ fn every_method_is_described_with_lines_that_can_be_read() {
     let mut checked = check_all! {
         Hello Health Snapshot BottleRegister BottleList BottleShow BottleEnv BottleCutoff
         BottleRestore BottleStop BottleRemove BottleEnded BudgetList BudgetExplain BudgetCheck
-        BudgetSet BudgetUnset BudgetRaise BudgetReset UsageQuery LedgerTail LedgerExport LedgerVerify
-        LedgerCorrect LedgerBackup AuditList EventsWatch EventsList SettingsShow SettingsCheck SettingsReload
+        BudgetCharge BudgetSet BudgetUnset BudgetRaise BudgetReset CallReserve CallFlowed CallSettle
+        CallVoid UsageQuery LedgerTail LedgerExport LedgerVerify LedgerCorrect LedgerBackup AuditList
+        EventsWatch EventsList SettingsShow SettingsCheck SettingsReload
         Shutdown
     };
     let mut methods = METHODS.to_vec();

@@ -12,6 +12,7 @@
 
 mod bottles;
 mod budgets;
+mod calls;
 mod documentation;
 mod ledger;
 mod lines;

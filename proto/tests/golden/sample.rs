@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bb_proto::budget::{BudgetKey, Cap, Gate, Policy, ProviderSelector, Scope, Window};
 use bb_proto::event::{Actor, Event, EventKind};
-use bb_proto::ids::{AgentName, BottleName, ProviderKey, RunId};
+use bb_proto::ids::{AgentName, BottleName, CallId, ProviderKey, RunId};
 use bb_proto::process::Process;
 use bb_proto::request::Expect;
 use bb_proto::time::Timestamp;
@@ -20,6 +20,11 @@ pub(crate) const RUN: &str = "019aa0b2-6f00-7000-8000-0000000000a1";
 
 pub(crate) fn run() -> RunId {
     RUN.parse().expect("a run")
+}
+
+pub(crate) fn call_id(end: &str) -> CallId {
+    let text = format!("019aa0b2-6f00-7000-8000-0000000000{end}");
+    text.parse().expect("a call")
 }
 
 pub(crate) fn bottle_name(name: &str) -> BottleName {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bb_proto::budget::{Cap, Gate, Policy};
 use bb_proto::error::{ErrorCode, RpcError};
 use bb_proto::event::{Actor, EventKind};
-use bb_proto::reply::{Ending, EntryKind, FileCheck, Severity};
+use bb_proto::reply::{Ending, EntryKind, FileCheck, RefusedFor, Severity};
 use bb_proto::request::UsageBy;
 use bb_proto::usage::Wire;
 use bb_proto::view::{BottleState, Enforcement, PathRole};
@@ -70,6 +70,7 @@ fn every_word_is_written_as_it_was() {
         ("gate", words::<Gate>()),
         ("path_role", words::<PathRole>()),
         ("policy", words::<Policy>()),
+        ("refused_for", words::<RefusedFor>()),
         ("severity", words::<Severity>()),
         ("usage_by", words::<UsageBy>()),
         ("wire", words::<Wire>()),

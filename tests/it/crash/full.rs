@@ -334,3 +334,49 @@ async fn the_command_at_events_runs_while_the_ledger_is_closed_and_once_more_whe
     drop(scene.daemon);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_is_refused_and_told_to_end_while_nothing_can_be_charged() -> Result<()> {
+    let Some(scene) = Scene::set().await? else {
+        return Ok(());
+    };
+    let id = |number: u32| format!("019aa0b2-6f00-7000-8000-00000000000{number}");
+    let reserve = |number: u32| json!({"call": id(number), "bottle": "web", "provider": "claude", "input_tokens": 40});
+    let settle = json!({"call": id(1), "usage": {"input": 40, "output": 2}});
+    let charge = json!({"id": id(9), "bottle": "web", "provider": "claude", "tokens": 7});
+    let mut raw = Raw::connect(&scene.place.home).await?;
+    raw.result("call.reserve", reserve(1)).await?;
+    scene.until_refused().await?;
+    let refused = raw.result("call.reserve", reserve(2)).await?["refused"].clone();
+    assert_eq!(
+        refused,
+        json!({"reason": "ledger_closed", "sentence": SENTENCE})
+    );
+    let cut = raw.result("call.flowed", json!({"call": id(1)})).await?["cut"].clone();
+    assert_eq!(cut["reason"], "ledger_closed");
+    for (method, params) in [("call.settle", &settle), ("budget.charge", &charge)] {
+        // Twice: it is not charged twice for that.
+        for _ in 0..2 {
+            let (word, _) = raw.refused(method, params.clone()).await?;
+            assert_eq!(word, "ledger_closed", "{method}");
+        }
+    }
+    scene.disk.make_room()?;
+    until_open(&scene.place, true).await?;
+    let settled = raw.result("call.settle", settle).await?;
+    assert_eq!(
+        (&settled["charge"], &settled["already"]),
+        (&json!(42), &json!(true))
+    );
+    let charged = raw.result("budget.charge", charge).await?;
+    assert_eq!(
+        (&charged["charge"], &charged["already"]),
+        (&json!(7), &json!(true))
+    );
+    let file = File::open(&scene.place)?;
+    for (ending, charge) in [("complete' AND charge = '42", 42), ("outside", 7)] {
+        let sum = format!("SELECT sum(charge) FROM entries WHERE ending = '{ending}'");
+        assert_eq!(file.number(&sum)?, charge, "{ending}");
+    }
+    Ok(())
+}

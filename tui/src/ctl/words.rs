@@ -41,6 +41,7 @@ pub(super) fn ending(ending: Ending) -> &'static str {
         Ending::Cut => "cut",
         Ending::Background => "in the background",
         Ending::Crash => "crash",
+        Ending::Outside => "outside the proxy",
         Ending::Voided => "voided",
         _ => "unknown",
     }

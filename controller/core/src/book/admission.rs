@@ -2,7 +2,7 @@
 
 use bb_proto::budget::BudgetKey;
 use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 use bb_proto::usage::Wire;
 
@@ -36,9 +36,24 @@ pub struct Ask {
     pub background: bool,
     /// The most that it can use; none where nothing bounds it.
     pub bound: Option<Bound>,
+    /// Where a sidecar asks, which meters it by itself.
+    pub sidecar: Option<SidecarAsk>,
+}
+
+/// What a sidecar wants besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SidecarAsk {
+    /// The longest its call waits for room, where that is less than the settings say.
+    pub wait_max: Option<Millis>,
 }
 
 impl Ask {
+    /// Returns how long it waits for room, where the settings say `wait`.
+    pub(super) fn wait(&self, wait: Millis) -> Millis {
+        let wait_max = self.sidecar.and_then(|sidecar| sidecar.wait_max);
+        wait_max.map_or(wait, |wait_max| wait_max.min(wait))
+    }
+
     pub(super) fn called(&self) -> Called<'_> {
         Called {
             provider: &self.provider,

@@ -327,7 +327,7 @@ fn ended_as(exit_code: Option<i32>, stopped: bool) -> Lifecycle {
     }
 }
 
-fn not_found(name: &BottleName) -> RpcError {
+pub(super) fn not_found(name: &BottleName) -> RpcError {
     RpcError::new(
         ErrorCode::NotFound,
         format!("there is no bottle named {name}"),

@@ -13,6 +13,7 @@ impl Book {
             self.commit(Entry::Seen(self.windows.latest()));
         }
         self.queue.move_deadlines(by);
+        self.sidecars.move_times(by);
         self.refused.clear();
         self.accounts.forget_rates(now);
         for open in self.open.iter_mut() {

@@ -7,7 +7,7 @@ use bb_proto::time::Timestamp;
 use bb_proto::units::Tokens;
 
 use super::account::Aside;
-use super::{CallFacts, Reservation};
+use super::{Admitted, CallFacts, Reservation};
 
 /// A call that is open.
 #[derive(Debug, Clone)]
@@ -20,6 +20,16 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn facts(&self) -> &CallFacts {
         &self.reservation.facts
+    }
+
+    /// Returns what it was admitted with.
+    pub(super) fn admitted(&self) -> Admitted {
+        Admitted {
+            call: self.reservation.facts.call,
+            reserved: self.reservation.reserved,
+            estimate: self.reservation.estimate,
+            terms: self.reservation.facts.terms,
+        }
     }
 
     pub(super) fn aside(&self) -> Aside {

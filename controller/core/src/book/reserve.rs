@@ -68,7 +68,7 @@ impl Book {
         let estimate = self.estimate_of(&ask);
         match self.look(&binding, self.need(&ask, estimate)) {
             Look::Fits(grant) if !self.queue.is_behind(&ask.bottle, &binding) => {
-                Admission::Admitted(self.admit(ask, &path, grant, estimate))
+                Admission::Admitted(self.admit(ask, &path, grant, estimate, now))
             }
             Look::Fits(_) | Look::Wait => {
                 let binding = binding.into_iter().map(|b| b.key().clone()).collect();
@@ -101,7 +101,8 @@ impl Book {
         }
     }
 
-    /// Refuses the calls whose wait is over, and turns the windows that are.
+    /// Refuses the calls whose wait is over, turns the windows that are, and charges the calls of
+    /// sidecars that are not heard of.
     pub fn tick(&mut self, now: Timestamp) {
         self.turn(now);
         if self.queue.next_deadline().is_some_and(|end| end <= now) {
@@ -117,12 +118,18 @@ impl Book {
         if !expired.is_empty() {
             self.admit_waiting(now);
         }
+        self.give_up_silent(now);
     }
 
-    /// Returns when the next wait is over, the next window turns, or the next raise ends.
+    /// Returns when the next wait is over, the next window turns, the next raise ends, or the next
+    /// sidecar's call is given up.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let waits = self.queue.next_deadline().into_iter();
-        waits.chain(self.next_turn()).min()
+        let deadlines = [
+            self.queue.next_deadline(),
+            self.next_turn(),
+            self.sidecars.next_due(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Looks again at the calls that wait, one of each bottle in turn, until none fits.
@@ -161,7 +168,7 @@ impl Book {
             Look::Fits(grant) => {
                 if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
                     let path = self.bottles.path(bottle);
-                    let admitted = self.admit(ask, &path, grant, estimate);
+                    let admitted = self.admit(ask, &path, grant, estimate, now);
                     self.effect(Effect::Admit(admitted));
                 }
             }
@@ -197,12 +204,7 @@ impl Book {
 
     fn answered(&self, ask: &Ask) -> Option<Admission> {
         if let Some(open) = self.open.get(ask.call) {
-            return Some(Admission::Admitted(Admitted {
-                call: ask.call,
-                reserved: open.reservation.reserved,
-                estimate: open.reservation.estimate,
-                terms: open.reservation.facts.terms,
-            }));
+            return Some(Admission::Admitted(open.admitted()));
         }
         let waiter = self.queue.get(&ask.bottle, ask.call);
         waiter.map(|_| Admission::Waiting)
@@ -210,7 +212,7 @@ impl Book {
 
     fn wait(&mut self, ask: Ask, binding: Vec<BudgetKey>, now: Timestamp) -> Admission {
         self.touch_bottle(&ask.bottle);
-        let deadline = now.plus(self.rules.wait);
+        let deadline = now.plus(ask.wait(self.rules.wait));
         self.queue.push(Waiter {
             ask,
             binding,
@@ -369,6 +371,7 @@ impl Book {
         path: &Path,
         Grant { reserved, terms }: Grant,
         estimate: Estimate,
+        now: Timestamp,
     ) -> Admitted {
         let facts = CallFacts {
             call: ask.call,
@@ -396,6 +399,9 @@ impl Book {
             estimate,
             input: ask.input,
         }));
+        if ask.sidecar.is_some() {
+            self.sidecars.begin(admitted.call, now);
+        }
         admitted
     }
 }

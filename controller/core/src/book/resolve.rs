@@ -8,6 +8,7 @@ use bb_proto::units::Tokens;
 use bb_proto::usage::Usage;
 
 use super::closings::Reach;
+use super::open::Open;
 use super::settled::Settled;
 use super::{Book, CallFacts, CutReason, Effect, Entry, Settlement, Terms};
 use crate::estimate::{Estimate, FlowRate, Known, used, used_so_far};
@@ -320,6 +321,8 @@ impl Book {
             settlement: *settlement,
             before_event: self.next_event,
         });
+        let admitted = open.as_ref().map(Open::admitted);
+        self.remember_resolved(facts, admitted, Some(*settlement), at);
         self.touch_call(facts);
     }
 
@@ -344,8 +347,9 @@ impl Book {
         self.touch_call(facts);
     }
 
-    pub(super) fn apply_voided(&mut self, facts: &CallFacts) {
+    pub(super) fn apply_voided(&mut self, facts: &CallFacts, at: Timestamp) {
         if let Some(open) = self.open.remove(facts.call) {
+            self.remember_resolved(facts, Some(open.admitted()), None, at);
             for account in self.live(&facts.accounts) {
                 self.accounts
                     .give_back(account, &facts.provider, open.aside(), facts.started_at);
@@ -354,8 +358,30 @@ impl Book {
         self.touch_call(facts);
     }
 
-    /// Charges the calls that were open when the controller ended: the larger of their last mark
-    /// and their reservation, and at least what was sent, as an estimate.
+    /// Returns the charge of a call of which nothing more will be heard: the larger of its last
+    /// mark and its reservation, and at least what was sent, as an estimate.
+    pub(super) fn unheard(&self, call: &Open, ending: Ending) -> Settlement {
+        let reservation = &call.reservation;
+        let weights = self.weights(&reservation.facts.provider);
+        let sent = weights.charge_input(reservation.estimate.input);
+        let known = reservation.reserved.max(call.flowed);
+        let charge = known.max(sent).max(Tokens(1));
+        let input = reservation.estimate.input.min(charge.0);
+        Settlement {
+            usage: Usage {
+                input: Some(input),
+                output: Some(charge.0.saturating_sub(input)),
+                ..Usage::default()
+            },
+            charge,
+            cache_read: Tokens::ZERO,
+            estimated: true,
+            ending,
+            status: None,
+        }
+    }
+
+    /// Charges the calls that were open when the controller ended, by estimate.
     pub fn recover(&mut self, now: Timestamp) -> usize {
         self.turn(now);
         let latest = self.windows.latest();
@@ -366,28 +392,12 @@ impl Book {
         open.sort_by_key(|open| open.reservation.facts.call);
         for call in &open {
             let reservation = &call.reservation;
-            let weights = self.weights(&reservation.facts.provider);
-            let sent = weights.charge_input(reservation.estimate.input);
-            let known = reservation.reserved.max(call.flowed);
-            let charge = known.max(sent).max(Tokens(1));
-            let input = reservation.estimate.input.min(charge.0);
-            let settlement = Settlement {
-                usage: Usage {
-                    input: Some(input),
-                    output: Some(charge.0.saturating_sub(input)),
-                    ..Usage::default()
-                },
-                charge,
-                cache_read: Tokens::ZERO,
-                estimated: true,
-                ending: Ending::Crash,
-                status: None,
-            };
+            let settlement = self.unheard(call, Ending::Crash);
             self.commit(Entry::Settled {
                 facts: reservation.facts.clone(),
                 at: now,
                 settlement,
-                overrun: charge.minus(reservation.reserved),
+                overrun: settlement.charge.minus(reservation.reserved),
             });
         }
         if !open.is_empty() {

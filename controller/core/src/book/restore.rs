@@ -160,7 +160,7 @@ impl Book {
             } => {
                 self.apply_amended(facts, before, after);
             }
-            Entry::Voided { facts, .. } => self.apply_voided(facts),
+            Entry::Voided { facts, at, .. } => self.apply_voided(facts, *at),
             Entry::Bottle(bottle) => self.apply_bottle(bottle),
             Entry::BottleRemoved { name, run } => {
                 self.bottles.remove(name);

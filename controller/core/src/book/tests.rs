@@ -14,6 +14,7 @@ mod orders;
 mod restart;
 mod scopes;
 mod script;
+mod sidecars;
 mod spent;
 mod stage;
 mod told;

@@ -22,6 +22,7 @@ fn call(number: u32) -> CallId {
 fn ask(number: u32) -> Command<u32, u32> {
     let ask = Ask {
         bound: None,
+        sidecar: None,
         call: call(number),
         bottle: "web".parse().expect("a name"),
         run: RunId(Uuid::nil()),

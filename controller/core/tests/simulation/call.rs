@@ -131,6 +131,7 @@ impl World {
             choices: 1,
             background: self.random.one_in(6),
             bound: None,
+            sidecar: None,
         };
         self.say(|_| format!("{ask:?}"));
         let call = Call {

@@ -1,7 +1,7 @@
 //! What a request may carry: what is kept has a limit.
 
 use bb_proto::error::{ErrorCode, RpcError};
-use bb_proto::request::Call;
+use bb_proto::request::{Call, MODEL_BYTES_MAX};
 
 use crate::settings::ANCESTORS_MAX;
 
@@ -25,6 +25,7 @@ pub(super) fn check(call: &Call) -> Result<(), RpcError> {
         REQUEST_ID_BYTES_MAX,
         "bytes",
     )?;
+    at_most("model", bytes(model(call)), MODEL_BYTES_MAX, "bytes")?;
     at_most("why", bytes(why(call)), WHY_BYTES_MAX, "bytes")?;
     at_most("names", names(call), NAMES_MAX, "bottles")?;
     at_most("parents", parents, ANCESTORS_MAX, "bottles")
@@ -64,11 +65,20 @@ fn why(call: &Call) -> Option<&str> {
         Call::BottleRestore(params) => params.why.as_deref(),
         Call::BottleStop(params) => params.why.as_deref(),
         Call::BottleRemove(params) => params.why.as_deref(),
+        Call::BudgetCharge(params) => params.why.as_deref(),
         Call::BudgetSet(params) => params.why.as_deref(),
         Call::BudgetUnset(params) => params.why.as_deref(),
         Call::BudgetRaise(params) => params.why.as_deref(),
         Call::BudgetReset(params) => params.why.as_deref(),
         Call::LedgerCorrect(params) => params.why.as_deref(),
+        _ => None,
+    }
+}
+
+fn model(call: &Call) -> Option<&str> {
+    match call {
+        Call::BudgetCharge(params) => params.model.as_deref(),
+        Call::CallReserve(params) => params.model.as_deref(),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The entries as they are, page by page.
 
-use bb_proto::ids::BottleName;
+use bb_proto::ids::{BottleName, CallId};
 use bb_proto::reply::{EntryKind, EntryUsage, LedgerEntries, LedgerEntry};
 use bb_proto::request::{LedgerExport, LedgerTail};
 use bb_proto::time::Timestamp;
@@ -8,7 +8,9 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::{ROWS_DEFAULT, ROWS_MAX, Reader};
 use crate::store::StoreError;
-use crate::store::convert::{count, parse, to_call, to_count, to_run, to_tokens, to_word};
+use crate::store::convert::{
+    call_bytes, count, parse, to_call, to_count, to_run, to_tokens, to_word,
+};
 
 /// How many entries one page of an export looks through at most, whether they are asked for or not.
 const SCANNED_MAX: u32 = 10_000;
@@ -33,6 +35,15 @@ impl Reader {
             Some(after) => after_number(&connection, after, bottle, limit),
             None => newest(&connection, bottle, limit),
         }
+    }
+
+    /// Returns how a call was resolved.
+    pub fn resolved(&self, call: CallId) -> Result<Option<LedgerEntry>, StoreError> {
+        let connection = self.connect()?;
+        let sql = format!("SELECT {COLUMNS} FROM entries WHERE call = ?1 AND kind <> 'amend'");
+        let mut statement = connection.prepare(&sql).map_err(WRAP)?;
+        let mut rows = statement.query([call_bytes(call)]).map_err(WRAP)?;
+        rows.next().map_err(WRAP)?.map(entry).transpose()
     }
 
     /// Returns a page of all entries, oldest first.

@@ -114,6 +114,7 @@ impl Played {
             choices: 1,
             background: false,
             bound: None,
+            sidecar: None,
         };
         if let Admission::Admitted(_) = self.book.reserve(ask, self.now) {
             self.open.push(call);

@@ -14,6 +14,8 @@ pub(super) type Wrong = (Value, &'static str, &'static str);
 
 /// Stands for a file in a folder of the test.
 pub(super) const BACKUP: &str = "BACKUP";
+const CALL: &str = "019aa0b2-6f00-7000-8000-0000000000c1";
+const OTHER: &str = "019aa0b2-6f00-7000-8000-0000000000c2";
 const RUN: &str = "019aa0b2-6f00-7000-8000-0000000000a1";
 
 fn act(method: &'static str, good: Value) -> Row {
@@ -233,6 +235,138 @@ pub(super) fn rows() -> Vec<Row> {
                     "invalid_params",
                     "at least one token",
                 ),
+            ],
+        ),
+        Row(
+            "budget.charge",
+            json!({"id": CALL, "bottle": "web", "provider": "claude", "tokens": 5}),
+            vec![
+                unknown(),
+                (json!({}), "invalid_params", "missing field `id`"),
+                (
+                    json!({"id": 1, "bottle": "web", "provider": "claude", "tokens": 5}),
+                    "invalid_params",
+                    "UUID",
+                ),
+                (
+                    json!({"id": RUN, "bottle": "web", "provider": "claude"}),
+                    "invalid_params",
+                    "one of the two",
+                ),
+                (
+                    json!({"id": CALL, "bottle": "base", "provider": "claude", "tokens": 5}),
+                    "not_found",
+                    "there is no bottle named base",
+                ),
+                (
+                    json!({"id": RUN, "bottle": "web", "provider": "claude", "tokens": 5, "model": "x".repeat(257)}),
+                    "invalid_params",
+                    "`model` has 257 bytes; the most is 256",
+                ),
+                (
+                    json!({"id": RUN, "bottle": "web", "provider": "claude", "tokens": 5, "why": "x".repeat(1_025)}),
+                    "invalid_params",
+                    "`why` has 1025 bytes",
+                ),
+            ],
+        ),
+        Row(
+            "call.reserve",
+            json!({"call": RUN, "bottle": "web", "provider": "claude", "input_bytes": 400}),
+            vec![
+                unknown(),
+                (
+                    json!({"call": CALL, "bottle": "nobody", "provider": "claude", "input_bytes": 4}),
+                    "not_found",
+                    "there is no bottle named nobody",
+                ),
+                (
+                    json!({"call": CALL, "bottle": "web", "provider": "unknown", "input_bytes": 4}),
+                    "invalid_params",
+                    "there is no provider unknown",
+                ),
+                (
+                    json!({"call": OTHER, "bottle": "web", "provider": "claude"}),
+                    "invalid_params",
+                    "one of the two",
+                ),
+                (
+                    json!({"call": OTHER, "bottle": "web", "provider": "claude", "input_bytes": 4, "input_tokens": 4}),
+                    "invalid_params",
+                    "one of the two",
+                ),
+                (
+                    json!({"call": OTHER, "bottle": "web", "provider": "claude", "input_bytes": -4}),
+                    "invalid_params",
+                    "-4",
+                ),
+                (
+                    json!({"call": OTHER, "bottle": "web", "provider": "claude", "input_tokens": u64::MAX}),
+                    "invalid_params",
+                    "`input_tokens` is 18446744073709551615, more than can be counted",
+                ),
+                (
+                    json!({"call": OTHER, "bottle": "web", "provider": "claude", "wire": "morse", "input_bytes": 4}),
+                    "invalid_params",
+                    "unknown variant `morse`",
+                ),
+            ],
+        ),
+        Row(
+            "call.flowed",
+            json!({"call": RUN, "output_bytes": 40}),
+            vec![
+                (json!({"call": OTHER}), "not_found", "no call of a sidecar"),
+                (
+                    json!({"call": CALL, "usage": {"output": 5}}),
+                    "wrong_state",
+                    "was resolved",
+                ),
+                (
+                    json!({"call": RUN, "usage": {"tokens": 5}}),
+                    "invalid_params",
+                    "unknown field `tokens`",
+                ),
+                (
+                    json!({"call": RUN, "usage": {"output": 5, "reasoning": 6}}),
+                    "invalid_params",
+                    "`reasoning` is a part of `output`",
+                ),
+            ],
+        ),
+        Row(
+            "call.settle",
+            json!({"call": RUN, "usage": {"input": 100, "output": 10}, "status": 200}),
+            vec![
+                (json!({"call": OTHER}), "not_found", "no call of a sidecar"),
+                (
+                    json!({"call": OTHER, "ending": "voided"}),
+                    "invalid_params",
+                    "does not end so",
+                ),
+                (
+                    json!({"call": OTHER, "usage": {"input": u64::MAX, "output": 1}}),
+                    "invalid_params",
+                    "more than can be counted",
+                ),
+                (
+                    json!({"call": OTHER, "usage": {"input": 1_u64 << 53, "output": 1}}),
+                    "invalid_params",
+                    "more than can be counted",
+                ),
+            ],
+        ),
+        Row(
+            "call.reserve",
+            json!({"call": OTHER, "bottle": "web", "provider": "claude", "input_tokens": 4}),
+            Vec::new(),
+        ),
+        Row(
+            "call.void",
+            json!({"call": OTHER, "status": 429}),
+            vec![
+                (json!({"call": RUN}), "wrong_state", "was charged 110"),
+                (json!({"call": "x"}), "invalid_params", "UUID"),
             ],
         ),
         Row(

@@ -170,6 +170,7 @@ fn ending(call: &Call) -> (Clean, Role) {
         Ending::Cut => (clean!("cut off"), Role::Crit),
         Ending::Background => (clean!("in the background"), Role::Muted),
         Ending::Crash => (clean!("controller ended"), Role::Warn),
+        Ending::Outside => (clean!("outside the proxy"), Role::Muted),
         Ending::Voided => (clean!("upstream{status}, void"), Role::Muted),
         _ => (clean!("?"), Role::Muted),
     };

@@ -106,6 +106,8 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Recovered => "recover",
         EventKind::Corrected => "correct",
         EventKind::Clock => "clock",
+        EventKind::Charged => "charge",
+        EventKind::Abandoned => "given up",
         _ => "?",
     }
 }
@@ -118,6 +120,7 @@ pub(crate) fn role(kind: EventKind) -> Role {
         | EventKind::Overrun
         | EventKind::Refused
         | EventKind::Recovered
+        | EventKind::Abandoned
         | EventKind::Clock => Role::Warn,
         EventKind::Exhausted | EventKind::Cutoff | EventKind::Ledger => Role::Crit,
         EventKind::Restored => Role::Ok,

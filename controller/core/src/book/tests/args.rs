@@ -152,6 +152,10 @@ pub(super) fn rule(rules: &mut Rules, args: &Args<'_>) {
     }
 }
 
+pub(super) fn seconds(count: u64) -> Millis {
+    Millis(count.saturating_mul(1_000))
+}
+
 pub(super) fn gate(text: &str) -> Gate {
     match text {
         "off" => Gate::Off,

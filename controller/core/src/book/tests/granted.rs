@@ -152,6 +152,7 @@ impl Play {
             choices,
             background: false,
             bound: Some(bound),
+            sidecar: None,
         };
         self.stage.book.reserve(ask, self.stage.now);
         self.waiting.push((call, bottle));

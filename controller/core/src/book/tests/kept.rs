@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bb_proto::budget::{BudgetKey, Scope, Window};
 use bb_proto::ids::{BottleName, CallId, ProviderKey, RunId};
+use bb_proto::reply::Ending;
 use bb_proto::time::Timestamp;
 use bb_proto::view::Raise;
 
@@ -62,9 +63,12 @@ impl Kept {
             Entry::Settled {
                 facts, settlement, ..
             } => {
-                self.close(facts.call);
+                let is_outside = settlement.ending == Ending::Outside;
+                if !is_outside {
+                    self.close(facts.call);
+                }
                 self.charge(facts, settlement.balance(), Balance::default());
-                if !settlement.estimated {
+                if !settlement.estimated && !is_outside {
                     self.past.push(PastCall {
                         provider: facts.provider.clone(),
                         wire: facts.wire,

@@ -200,6 +200,7 @@ impl Court {
             choices: 1,
             background: args.has("background"),
             bound: None,
+            sidecar: None,
         };
         let open = bottle.filter(|b| b.is_running() && b.stop_ordered_at.is_none());
         let open = open.filter(|bottle| bottle.closing(&ask.provider).is_none());

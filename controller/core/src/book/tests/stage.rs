@@ -11,11 +11,12 @@ use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::{ClosedBy, Source};
 use uuid::Uuid;
 
-use super::args::{Args, key, parse, rule};
+use super::args::{Args, key, parse, rule, seconds};
 use super::kept::Kept;
 use super::told;
 use crate::book::{
-    Account, Admission, Ask, Book, Entry, Lasts, Outbox, Outcome, Registration, Resolved, Rules,
+    Account, Admission, Ask, Book, Ended, Entry, Lasts, Outbox, Outcome, Registration, Resolved,
+    Rules, Said, SidecarAsk, Spent, SpentOutside,
 };
 use crate::budget::Declared;
 use crate::estimate::InputSize;
@@ -96,6 +97,8 @@ impl Stage {
                 None
             }
             "settle" | "amend" | "void" => self.resolve(args),
+            "sidecar" => Some(self.sidecar(args)),
+            "spend" => Some(self.spend(args)),
             "withdraw" => {
                 self.book.withdraw(&args.parse(2), args.call(1), now);
                 None
@@ -188,6 +191,9 @@ impl Stage {
                 is_stated: !args.has("unstated"),
                 thinking: args.value("thinking").map_or(0, parse),
             }),
+            sidecar: args.has("sidecar").then(|| SidecarAsk {
+                wait_max: args.value("within").map(|text| seconds(parse(text))),
+            }),
         };
         match self.book.reserve(ask, self.now) {
             Admission::Admitted(admitted) => format!("{number} {}", told::admitted(&admitted)),
@@ -220,6 +226,62 @@ impl Stage {
             }
         };
         (resolved == Resolved::Already).then(|| format!("{} already", args.word(1)))
+    }
+
+    /// `sidecar flow 1 40+5`, `sidecar settle 1 40+10`, `sidecar void 1`: what it hears.
+    fn sidecar(&mut self, args: &Args<'_>) -> String {
+        let call = args.call(2);
+        let estimated = args.has("cut");
+        let known = || args.known(3, !estimated);
+        told::heard(&match args.word(1) {
+            "flow" => {
+                let said = Said {
+                    usage: Some(args.known(3, false).stated),
+                    output_bytes: Some(args.known(3, false).flowed_bytes),
+                };
+                self.book.sidecar_flowed(call, said, self.now)
+            }
+            "void" => self.book.sidecar_void(call, Some(429), self.now),
+            _ => {
+                let said = if args.has("nothing") {
+                    Said::default()
+                } else {
+                    Said {
+                        usage: Some(known().stated),
+                        output_bytes: None,
+                    }
+                };
+                let ended = Ended {
+                    said,
+                    estimated,
+                    ending: None,
+                    status: Some(200),
+                };
+                self.book.sidecar_settle(call, ended, self.now)
+            }
+        })
+    }
+
+    /// `spend 9 web claude 40+10` or `spend 9 web claude 50`: charged outside the proxy.
+    fn spend(&mut self, args: &Args<'_>) -> String {
+        let spent = if args.word(4).contains('+') {
+            Spent::Usage(args.known(4, true).stated)
+        } else {
+            Spent::Tokens(Tokens(args.parse(4)))
+        };
+        let outside = SpentOutside {
+            id: args.call(1),
+            bottle: args.parse(2),
+            provider: args.parse(3),
+            wire: Wire::AnthropicMessages,
+            model: args.value("model").unwrap_or_default().to_owned(),
+            spent,
+        };
+        match self.book.charge_outside(outside, &args.order(), self.now) {
+            Ok(charged) if charged.already => format!("already {}", charged.charge),
+            Ok(charged) => format!("spent {}", charged.charge),
+            Err(no) => told::error(&no),
+        }
     }
 
     fn order(&mut self, args: &Args<'_>) -> String {

@@ -10,7 +10,7 @@ use bb_proto::time::Timestamp;
 use bb_proto::view::ClosedBy;
 
 use crate::book::{
-    Acted, Admitted, BudgetActed, CutReason, Effect, Entry, Refusal, RefusalReason, Terms,
+    Acted, Admitted, BudgetActed, CutReason, Effect, Entry, Heard, Refusal, RefusalReason, Terms,
 };
 use crate::bottle::Bottle;
 
@@ -198,7 +198,35 @@ fn event(event: &Event) -> Option<String> {
             Some(format!("{bottle} refusals noted: {}", counted.unwrap_or(1)))
         }
         EventKind::StopOrdered => Some("stop ordered".to_owned()),
+        EventKind::Abandoned => Some(format!("given up: {text}")),
+        EventKind::Charged => {
+            let (uid, why) = (event.uid.expect("who"), event.why.as_deref());
+            Some(format!("noted by {uid}, {}", why.unwrap_or_default()))
+        }
         _ => None,
+    }
+}
+
+pub(super) fn heard(heard: &Heard) -> String {
+    match heard {
+        Heard::Open(None) => "goes on".to_owned(),
+        Heard::Open(Some(CutReason::Budget(refusal))) => {
+            let key = refusal.budget.as_ref().expect("a budget");
+            format!("must end: {}", plain(key))
+        }
+        Heard::Open(Some(reason)) => format!("must end: {reason:?}").to_lowercase(),
+        Heard::Resolved { how, already } => {
+            let already = if *already { "already " } else { "" };
+            match how.settlement {
+                Some(settlement) => {
+                    let over = how.overrun;
+                    format!("{already}charged {} over {over}", settlement.charge)
+                }
+                None => format!("{already}taken back"),
+            }
+        }
+        Heard::Foreign => "no sidecar's".to_owned(),
+        Heard::Unknown => "unknown".to_owned(),
     }
 }
 
