@@ -172,6 +172,106 @@ async fn a_call_is_asked_for_before_it_is_made() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_spent_outside_the_proxy_is_charged_once() -> Result<()> {
+    let mut session =
+        Session::begin("budget:\n  claude: 5M\n  codex: 1k\nbottles:\n  base:\n    agent: a\n")
+            .await?;
+    session.run("bb-ctl register web")?;
+    let id = "019aa0b2-6f00-7000-8000-0000000000c9";
+    session.ctl("budget charge web claude 40k --dry-run")?;
+    session.ctl(&format!(
+        "budget charge web claude 40k --id {id} --why 'a night without the proxy'"
+    ))?;
+    session.ctl(&format!("budget charge web claude 40k --id {id}"))?;
+    session.ctl(&format!("budget charge web codex 40k --id {id}"))?;
+    session.ctl(
+        "budget charge web claude --input 400 --cache-read 30k --output 900 --reasoning 200",
+    )?;
+    session.ctl("budget charge web codex 1k")?;
+    session.ctl("budget check web codex 1")?;
+    for line in [
+        "budget charge web claude",
+        "budget charge web claude 5 --input 5",
+        "budget charge web claude 0",
+        "budget charge web claude -5",
+        "budget charge web claude 9007199254740993",
+        "budget charge web claude --output 5 --reasoning 6",
+        "budget charge nobody claude 5",
+        "budget charge base claude 5",
+        "budget charge web unknown 5",
+        "budget charge web claude 5 --id x",
+    ] {
+        session.ctl(line)?;
+    }
+    session.ctl("audit --match charged")?;
+    session.ctl("verify")?;
+    assert_snapshot!(session.said(), @r#"
+    $ bb-ctl budget charge web claude 40k --dry-run
+    would charge 40k to web at claude
+    $ bb-ctl budget charge web claude 40k --id RUN --why 'a night without the proxy'
+    charged 40k to web at claude
+    $ bb-ctl budget charge web claude 40k --id RUN
+    40k were charged to web at claude before, by the same id
+    $ bb-ctl budget charge web codex 40k --id RUN
+    ! error: the id RUN came before with something else
+    ! hint: make a new id for every charge
+    [1]
+    $ bb-ctl budget charge web claude --input 400 --cache-read 30k --output 900 --reasoning 200
+    charged 31.3k to web at claude
+    $ bb-ctl budget charge web codex 1k
+    charged 1k to web at codex
+    $ bb-ctl budget check web codex 1
+    it would be over budget: host/codex/total has 1k/1k
+    [3]
+    $ bb-ctl budget charge web claude
+    ! error: the following required arguments were not provided: <TOKENS>
+    ! hint: usage: bb-ctl budget charge <BOTTLE> <PROVIDER> <TOKENS>
+    [2]
+    $ bb-ctl budget charge web claude 5 --input 5
+    ! error: the argument '[TOKENS]' cannot be used with '--input <TOKENS>'
+    ! hint: usage: bb-ctl budget charge <BOTTLE> <PROVIDER> <TOKENS>
+    [2]
+    $ bb-ctl budget charge web claude 0
+    ! error: these tokens cost nothing
+    ! hint: give at least one token; the provider's weights make usage a charge
+    [1]
+    $ bb-ctl budget charge web claude -5
+    ! error: unexpected argument '-5' found
+    ! hint: to pass '-5' as a value, use '-- -5'
+    [2]
+    $ bb-ctl budget charge web claude 9007199254740993
+    ! error: invalid value '9007199254740993' for '[TOKENS]': 9007199254740993 is more tokens than a budget can hold (2^53)
+    [2]
+    $ bb-ctl budget charge web claude --output 5 --reasoning 6
+    ! error: `reasoning` is a part of `output`, and cannot be more
+    ! hint: add the tokens of reasoning to output
+    [1]
+    $ bb-ctl budget charge nobody claude 5
+    ! error: there is no bottle named nobody
+    ! hint: bb-ctl list shows all bottles; bb-ctl register makes one
+    [1]
+    $ bb-ctl budget charge base claude 5
+    ! error: there is no bottle named base
+    ! hint: bb-ctl list shows all bottles; bb-ctl register makes one
+    [1]
+    $ bb-ctl budget charge web unknown 5
+    ! error: there is no provider unknown
+    ! hint: the providers are cerebras, claude, codex, deepseek, gemini, groq, mistral, openrouter, together, vercel, vertex, xai
+    [1]
+    $ bb-ctl budget charge web claude 5 --id x
+    ! error: invalid value 'x' for '--id <UUID>': invalid character: found `x` at 0
+    [2]
+    $ bb-ctl audit --match charged
+    WHEN  operator UID     web: 40000 tokens charged that were spent outside the proxy at claude: a night without the proxy
+    WHEN  operator UID     web: 31300 tokens charged that were spent outside the proxy at claude
+    WHEN  operator UID     web: 1000 tokens charged that were spent outside the proxy at codex
+    $ bb-ctl verify
+    the ledger agrees: 3 entries and 8 balances looked at in SPAN
+    "#);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_that_cannot_be_is_refused_in_words() -> Result<()> {
     let mut session = Session::begin("").await?;
     for line in [

@@ -52,6 +52,7 @@ async fn json_has_its_shape() -> Result<()> {
         "ledger export --format csv ~/entries.csv",
         "ledger backup ~/copy.db",
         "verify",
+        "budget charge web claude 5",
         "settings check",
         "settings reload",
         "stop web",
@@ -87,6 +88,7 @@ async fn json_has_its_shape() -> Result<()> {
     ledger export --format csv ~/entries.csv: {"entries":"number","path":"text"}
     ledger backup ~/copy.db: {"bytes":"number","entries":"number","path":"text","took_ms":"number"}
     verify: {"agrees":"bool","balances":"number","entries":"number","file":"text","took_ms":"number","unlisted":"number"}
+    budget charge web claude 5: {"already":"bool","at":"number","bottle":"text","charge":"number","dry_run":"bool","id":"text","provider":"text"}
     settings check: {"applied":"bool","mistakes":[],"path":"text"}
     settings reload: {"applied":"bool","mistakes":[],"path":"text"}
     stop web: {"dry_run":"bool","targets":[{"changed":"bool","name":"text","note":"text","observed":"text","run":"text","streams_ended":"number","took_us":"number"}]}

@@ -1,6 +1,7 @@
 //! `bb-ctl budget`.
 
 mod change;
+mod charge;
 mod check;
 mod explain;
 mod key;
@@ -10,12 +11,13 @@ use super::connection::Connection;
 use super::exit::{Failure, Outcome};
 use super::output::Output;
 
-/// List budgets, explain them, set them, raise them, reset them
+/// List budgets, explain them, set them, raise them, reset them, charge them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Budget {
     List(list::List),
     Explain(explain::Explain),
     Check(check::Check),
+    Charge(charge::Charge),
     Set(change::Set),
     Unset(change::Unset),
     Raise(change::Raise),
@@ -32,6 +34,7 @@ impl Budget {
             Self::List(list) => list.run(&mut open()?, output),
             Self::Explain(explain) => explain.run(&mut open()?, output),
             Self::Check(check) => check.run(&mut open()?, output),
+            Self::Charge(charge) => charge.run(&mut open()?, output),
             Self::Set(set) => set.run(open, output),
             Self::Unset(unset) => unset.run(&mut open()?, output),
             Self::Raise(raise) => raise.run(&mut open()?, output),
