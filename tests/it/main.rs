@@ -16,4 +16,5 @@ mod home;
 mod meter;
 mod run;
 mod scripts;
+mod sidecar;
 mod socket;
