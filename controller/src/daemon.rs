@@ -74,6 +74,7 @@ impl Controller {
         let path = home.database();
         let (ledger, mut thread) = ledger::open(&path, rules(&settings))
             .map_err(|source| StartError::Store { path, source })?;
+        ledger.keep_calls(settings.keep_calls);
         let told = thread.told_since_opening();
         match Self::serve(&home, loaded, &settings, tls, &ledger, told).await {
             Ok(serving) => {

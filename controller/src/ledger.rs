@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bb_core::book::{Admitted, Ask, Book, CutReason, Outcome, Refusal, Resolved, Rules};
 use bb_core::estimate::Known;
@@ -24,6 +25,7 @@ mod cut;
 mod identities;
 mod mailbox;
 mod owner;
+mod rolling;
 mod thread;
 
 pub use bb_core::ledger::Closed;
@@ -32,6 +34,7 @@ pub use identities::{Identities, Identity};
 
 use mailbox::{Letter, Mailbox};
 use owner::Owner;
+use rolling::Keeping;
 
 /// The most letters that wait for the ledger; beyond it new calls are refused.
 const LETTERS_MAX: usize = 4_096;
@@ -116,6 +119,7 @@ struct Outside {
     /// Since when it is closed, in milliseconds; zero where it is open.
     closed_since: AtomicI64,
     ended: AtomicBool,
+    keeping: Keeping,
 }
 
 /// The thread that owns the ledger; it ends, with everything written, when this is joined.
@@ -150,13 +154,14 @@ pub fn open(path: &Path, rules: Rules) -> Result<(LedgerHandle, LedgerThread), S
         alarms: broadcast::Sender::new(ALARMS_MAX),
         closed_since: AtomicI64::new(0),
         ended: AtomicBool::new(false),
+        keeping: Keeping::default(),
     };
     let since_opening = Told {
         events: outside.events.subscribe(),
         alarms: outside.alarms.subscribe(),
     };
     let book = Book::restore(saved, rules, now);
-    let mut owner = Owner::new(book, store, path.to_owned(), next_entry, clock);
+    let mut owner = Owner::new(book, store, next_entry, clock);
     owner.recover(&outside)?;
     let shared = Arc::new(Shared {
         mailbox: Mailbox::new(LETTERS_MAX),
@@ -329,6 +334,19 @@ impl LedgerHandle {
         });
         self.shared.mailbox.send(Letter::Look(look));
         answer.await.map_err(|_| Closed)
+    }
+
+    /// Sets how long calls are kept one by one; before, none is rolled up.
+    pub fn keep_calls(&self, kept: Duration) {
+        self.shared.outside.keeping.keep(kept);
+        // Looked at when the ledger wakes.
+        let look = Box::new(|_: &Book, _: Timestamp| {});
+        self.shared.mailbox.send(Letter::Look(look));
+    }
+
+    /// Has nothing rolled up for a while, so that who reads in parts reads the same.
+    pub fn hold_roll_ups(&self, span: Duration) {
+        self.shared.outside.keeping.hold(span);
     }
 
     /// Returns who a token stands for.

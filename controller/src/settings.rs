@@ -53,6 +53,8 @@ pub const ANCESTORS_MAX: usize = 32;
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// How long the answer to a client that hung up is read on, where nothing else is written.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
+/// How long calls are kept one by one, where nothing else is written.
+pub const KEEP_CALLS_DEFAULT: Duration = Duration::from_hours(90 * 24);
 /// Where the proxy listens, where nothing else is written.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7717);
 /// The largest request body, where nothing else is written: the 32 MB that a provider takes, and
@@ -85,6 +87,8 @@ pub struct Settings {
     pub wait: Duration,
     /// How long the answer to a client that hung up is read on.
     pub drain: Duration,
+    /// How long calls are kept one by one before they are rolled up to hours.
+    pub keep_calls: Duration,
     /// What happens to calls that are under way when their budget is spent.
     pub in_flight: InFlight,
     /// Warning levels in percent, ascending, of a budget that says nothing itself.
@@ -241,6 +245,7 @@ impl Default for Settings {
             floor: FLOOR_DEFAULT,
             wait: WAIT_DEFAULT,
             drain: DRAIN_DEFAULT,
+            keep_calls: KEEP_CALLS_DEFAULT,
             in_flight: InFlight::default(),
             warn: WARN_DEFAULT.to_vec(),
             time_zone: None,

@@ -24,18 +24,25 @@ mod entries;
 mod events;
 mod migrate;
 mod paths;
+mod place;
 pub mod reader;
+mod rollups;
 mod windows;
 
 use charged::Changes;
 use paths::Paths;
+use place::Place;
 
 pub use migrate::SCHEMA_VERSION;
+pub use rollups::{ROLL_UP_ENTRIES_MAX, RolledUp};
 
 /// How long a statement waits for another connection's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is folded back into the database where it is longer than this, in pages.
 const CHECKPOINT_PAGES: u32 = 2_000;
+
+/// The write-ahead log keeps so much of its length when it begins anew.
+const LOG_KEPT_BYTES: u32 = 64 << 20;
 
 /// Why the database could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +75,21 @@ pub enum StoreError {
     /// The file cannot be made or written.
     #[error("making the file")]
     File(#[source] io::Error),
+    /// The file was taken away.
+    #[error("its file is gone")]
+    Gone,
+    /// The file was taken away, and another one is there.
+    #[error(
+        "another file is in its place; take that away, and it is written anew, or start the \
+         controller again to use it"
+    )]
+    Replaced,
+    /// So much is written behind a reader that it was cut.
+    #[error("{doing}: so much was written meanwhile that it was given up")]
+    GivenUp {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// The disk is full.
     #[error("the disk is full while {doing}")]
     Full {
@@ -89,6 +111,7 @@ impl StoreError {
         let what = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { doing },
+            Some(ErrorCode::OperationInterrupted) => Self::GivenUp { doing },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Self::Damaged { doing, what }
             }
@@ -103,6 +126,7 @@ pub struct Store {
     connection: Connection,
     synced: bool,
     paths: Paths,
+    place: Place,
 }
 
 impl Store {
@@ -124,7 +148,43 @@ impl Store {
             connection,
             synced: true,
             paths: Paths::default(),
+            place: Place::of(path)?,
         })
+    }
+
+    /// Fails where the path that the file was opened by leads elsewhere now, or nowhere: what would
+    /// be written is lost with the last who has it open.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        self.place.check()
+    }
+
+    /// Opens the database anew after an error; one that is gone is written anew.
+    ///
+    /// What the log holds is folded back before anything is written to it: after a failed sync
+    /// the system may take for written what never was.
+    pub fn reopened(&self) -> Result<Self, StoreError> {
+        match self.place.check() {
+            Err(StoreError::Gone) => self.place.put_back(&self.connection)?,
+            checked => checked?,
+        }
+        let store = Self::open(self.place.path())?;
+        store.fold_back_all()?;
+        Ok(store)
+    }
+
+    fn fold_back_all(&self) -> Result<(), StoreError> {
+        let doing = "folding back the write-ahead log";
+        let held_up: rusqlite::Result<bool> =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        match held_up {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(StoreError::Database {
+                doing,
+                what: "somebody reads".to_owned(),
+            }),
+            Err(error) => Err(StoreError::new(doing, &error)),
+        }
     }
 
     /// Reads what is kept of the book, and the number of the next entry.
@@ -214,7 +274,9 @@ impl Store {
                 Entry::BudgetUnset(key) => budgets::unset(&transaction, key)?,
                 Entry::Raised(key, raise) => budgets::raise(&transaction, *seq, key, raise)?,
                 Entry::RaiseEnded(key, raise) => budgets::end_raise(&transaction, key, raise)?,
-                Entry::Reset(key, reset) => windows::put_reset(&transaction, key, reset)?,
+                Entry::Reset(key, reset) | Entry::ResetAmended(key, reset) => {
+                    windows::put_reset(&transaction, key, reset)?;
+                }
                 Entry::BlockBegan(key, from) => windows::put_block(&transaction, key, *from)?,
                 Entry::Seen(at) => windows::put_seen(&transaction, *at)?,
                 Entry::Happened(event) => events::put(&transaction, event)?,
@@ -318,6 +380,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -25,7 +25,7 @@ pub enum ErrorCode {
     NotFound,
     /// The name is in use, or the file is there.
     Exists,
-    /// The target is not what `if` says it should be.
+    /// The target is not what `if` says it should be, or not what was read of it before.
     Conflict,
     /// A budget is spent.
     OverBudget,

@@ -21,7 +21,7 @@ pub use call::{
 };
 pub use ledger::{
     BalanceDifference, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
-    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified,
+    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified, RolledUp,
 };
 
 /// Answer of `hello`.

@@ -1,5 +1,6 @@
 //! The benches of the whole proxy: the provider directly, nginx in front of it, and the controller
-//! in front of it, side by side in one run. Ratios are what counts; the machine is said with them.
+//! in front of it, side by side in one run; and of its ledger alone, beside a loop of single inserts.
+//! Ratios are what counts; the machine is said with them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 mod calls;
+mod ledger;
 mod parts;
 mod streams;
 
@@ -41,8 +43,21 @@ struct Arguments {
     /// Rounds of the streams, interleaved
     #[arg(long, default_value_t = 3)]
     stream_rounds: usize,
-    /// Only these: calls, burst, streams
-    #[arg(long, value_delimiter = ',', default_value = "calls,burst,streams")]
+    /// The most charges that a ledger is filled with
+    #[arg(long, default_value_t = 10_000_000)]
+    charges_max: u64,
+    /// Charges that are rolled up
+    #[arg(long, default_value_t = 1_000_000)]
+    rolled_up: u64,
+    /// Where ledgers are made; else where temporary files are
+    #[arg(long, value_name = "FOLDER")]
+    ledger_in: Option<PathBuf>,
+    /// Only these: calls, burst, streams, ledger
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "calls,burst,streams,ledger"
+    )]
     only: Vec<String>,
 }
 
@@ -81,6 +96,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let slow = ["--events", "200", "--delay-ms", "50", "--calls-kept", "0"];
         let parts = Parts::start(arguments, &slow).await?;
         many_streams(arguments, &parts).await?;
+    }
+    if wants("ledger") {
+        ledger::run(arguments).await?;
     }
     Ok(())
 }

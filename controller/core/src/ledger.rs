@@ -287,6 +287,11 @@ impl<C, S, O> Ledger<C, S, O> {
         self.untidy > 0
     }
 
+    /// Takes that so many entries were written, or taken away, besides.
+    pub fn add_untidy(&mut self, entries: u32) {
+        self.untidy = self.untidy.saturating_add(entries);
+    }
+
     /// Returns whether the write-ahead log is to be looked at; it is not again for a while.
     pub fn take_untidy(&mut self) -> bool {
         let is_due = self.closed_since.is_none() && self.untidy >= TIDY_AFTER;

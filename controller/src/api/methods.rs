@@ -91,5 +91,10 @@ fn closed(_: Closed) -> RpcError {
 }
 
 fn store_error(error: &StoreError) -> RpcError {
-    RpcError::new(ErrorCode::Internal, error.to_string())
+    match error {
+        StoreError::GivenUp { .. } => {
+            RpcError::new(ErrorCode::Busy, error.to_string()).with_hint("ask for a shorter time")
+        }
+        _ => RpcError::new(ErrorCode::Internal, error.to_string()),
+    }
 }

@@ -1,12 +1,12 @@
 //! What the owner of the ledger does: tells it what the letters say, and carries out its steps.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bb_core::book::{Admitted, Book, CutReason, Resolved};
 use bb_core::ledger::{self, Command, Ledger};
+use bb_proto::event::EventKind;
 use bb_proto::ids::CallId;
 use bb_proto::time::{Millis, Timestamp};
 use tokio::sync::oneshot;
@@ -34,7 +34,6 @@ pub(super) enum OrderReply {
 pub(super) struct Owner {
     ledger: Ledger<ReserveReply, SettleReply, OrderReply>,
     store: Store,
-    path: PathBuf,
     clock: Clock,
     /// How each call that asked is told to end.
     cuts: HashMap<CallId, oneshot::Sender<CutReason>>,
@@ -45,23 +44,16 @@ pub(super) struct Owner {
 impl std::fmt::Debug for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Owner")
-            .field("path", &self.path)
+            .field("folded_at", &self.folded_at)
             .finish_non_exhaustive()
     }
 }
 
 impl Owner {
-    pub(super) fn new(
-        book: Book,
-        store: Store,
-        path: PathBuf,
-        next_entry: u64,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(book: Book, store: Store, next_entry: u64, clock: Clock) -> Self {
         Self {
             ledger: Ledger::new(book, next_entry),
             store,
-            path,
             clock,
             cuts: HashMap::new(),
             folded_at: Timestamp(0),
@@ -102,6 +94,7 @@ impl Owner {
         if let Some(by) = self.clock.take_jump() {
             self.ledger.decide(|book| book.clock_jumped(by, now));
         }
+        self.check_place(now);
         for letter in letters {
             self.tell(letter, now);
         }
@@ -133,6 +126,61 @@ impl Owner {
             self.ledger.failed(&error.to_string(), now);
             self.carry_on(now, outside);
         }
+    }
+
+    /// Rolls up some entries of calls that are older than what is kept; returns whether there may be
+    /// more. Nobody waits for it, so a full disk is left to who needs it more.
+    pub(super) fn roll_up(&mut self, kept: Duration, outside: &Outside) -> bool {
+        if self.ledger.closed_since().is_some() || !self.ledger.unwritten().is_empty() {
+            return false;
+        }
+        let now = self.clock.now();
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp(now.0.saturating_sub(kept));
+        self.ledger.decide(|book| book.forget_settled(before));
+        match self.store.roll_up(before, now) {
+            Ok(rolled) => {
+                self.ledger.add_untidy(rolled.entries);
+                rolled.more
+            }
+            Err(error @ StoreError::Full { .. }) => {
+                tracing::warn!(%error, "entries are not rolled up");
+                false
+            }
+            Err(error) => {
+                self.fail(&error, now);
+                self.carry_on(now, outside);
+                false
+            }
+        }
+    }
+
+    /// Writes a file anew that was taken away; closes the ledger where that fails.
+    fn check_place(&mut self, now: Timestamp) {
+        if self.ledger.closed_since().is_some() {
+            return;
+        }
+        let Err(error) = self.store.check_place() else {
+            return;
+        };
+        match self.store.reopened() {
+            Ok(store) => {
+                tracing::error!("the ledger's file was gone, and was written anew");
+                self.store = store;
+                let text = "the ledger's file was taken away: all of it was written anew";
+                self.ledger
+                    .decide(|book| book.note(now, EventKind::Ledger, text.to_owned()));
+            }
+            Err(again) => {
+                tracing::error!(error = %again, "the ledger's file cannot be written anew");
+                self.fail(&error, now);
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &StoreError, now: Timestamp) {
+        say_closed(error);
+        self.ledger.failed(&error.to_string(), now);
     }
 
     fn tell(&mut self, letter: Letter, now: Timestamp) {
@@ -229,11 +277,7 @@ impl Owner {
 
     /// Tries to open the database anew, and to write all that could not be written.
     fn reopen(&mut self) -> bool {
-        if !self.path.exists() {
-            tracing::error!(path = %self.path.display(), "the ledger's database is gone");
-            return false;
-        }
-        let reopened = Store::open(&self.path).and_then(|mut store| {
+        let reopened = self.store.reopened().and_then(|mut store| {
             store.write(self.ledger.unwritten())?;
             Ok(store)
         });

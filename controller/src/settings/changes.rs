@@ -134,6 +134,7 @@ fn host(it: &mut Difference<'_, Settings>) {
     it.changed("floor", |it| it.floor);
     it.changed("wait", |it| span_text(it.wait));
     it.changed("drain", |it| span_text(it.drain));
+    it.changed("keep_calls", |it| span_text(it.keep_calls));
     it.changed("in_flight", |it| in_flight_text(it.in_flight));
     it.changed("warn", |it| levels(&it.warn));
     it.changed("timezone", |it| written(it.time_zone.as_ref(), NONE));

@@ -83,6 +83,12 @@ pub(super) const TOP: Section = Section {
             "How long the answer to a client that hung up is still read, to learn what it cost.",
         ),
         key(
+            "keep_calls",
+            "time, `32d` to `36500d`",
+            "`90d`",
+            "How long calls are kept one by one. Older ones are rolled up to hours: sums by bottle, agent, provider and model. No budget counts less for it.",
+        ),
+        key(
             "in_flight",
             "`cut` or `finish`",
             "`cut`",
@@ -435,7 +441,6 @@ pub(super) const KEYS_LATER: &[(&str, &str)] = &[
     ("resume_command", "the command that goes on after a freeze"),
     ("hooks", "commands that freeze and kill"),
     ("batches", "batches of calls"),
-    ("keep_calls", "how long single calls are kept"),
 ];
 
 /// Values that a later version has: the key, the word, what it is for.

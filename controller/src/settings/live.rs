@@ -144,6 +144,7 @@ impl Live {
         let rules = rules(&settings);
         self.providers.send_replace(Arc::new(providers(&settings)));
         self.limits.send_replace(limits(&settings));
+        self.ledger.keep_calls(settings.keep_calls);
         let hook = settings.on_event.clone().map(Arc::new);
         self.hook.send_if_modified(|held| {
             let is_new = *held != hook;

@@ -82,11 +82,11 @@ fn tokens_meant(text: &str) -> Option<Tokens> {
 
 /// Reads a time: whole numbers with their unit, such as `500ms`, `30s`, `1h30m`.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, Wrong> {
-    const FORM: &str = "write a number and its unit, ms, s, m or h: 500ms, 30s, 1h30m";
+    const FORM: &str = "write a number and its unit, ms, s, m, h or d: 500ms, 30s, 1h30m";
     if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < NUMBER_BYTES_MAX {
         return wrong(
             format!("{} is a number without a unit", quote(text)),
-            format!("did you mean {text}s? Units are ms, s, m and h"),
+            format!("did you mean {text}s? Units are ms, s, m, h and d"),
         );
     }
     let Some(span) = sum_of_spans(text) else {
@@ -124,6 +124,7 @@ fn sum_of_spans(text: &str) -> Option<Duration> {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return None,
         };
         if unit >= last_unit {
@@ -145,7 +146,14 @@ pub(super) fn span_text(span: Duration) -> String {
     }
     let mut text = String::new();
     let mut rest = millis;
-    for (unit, name) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")] {
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+        (1, "ms"),
+    ];
+    for (unit, name) in units {
         if rest >= unit {
             // Writing into a string cannot fail.
             write!(text, "{}{name}", rest / unit).ok();
@@ -349,7 +357,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["0s", "1ms", "1h1m1s1ms", "59m", "24h"] {
+        for text in ["0s", "1ms", "1h1m1s1ms", "59m", "23h", "1d"] {
             let day = Duration::from_hours(24);
             assert_eq!(
                 duration(text, Duration::ZERO, day).map(span_text),

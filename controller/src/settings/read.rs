@@ -25,6 +25,11 @@ const DRAIN_MAX: Duration = Duration::from_mins(10);
 const FLOOR_MIN: u64 = 16;
 /// The largest floor that can be written.
 const FLOOR_MAX: u64 = 1_000_000;
+/// The shortest time that calls can be kept one by one: a month, so that they say what was spent in
+/// any window.
+const KEEP_CALLS_MIN: Duration = Duration::from_hours(32 * 24);
+/// The longest: a hundred years.
+const KEEP_CALLS_MAX: Duration = Duration::from_hours(36_500 * 24);
 const IN_FLIGHT: &[(&str, InFlight)] = &[("cut", InFlight::Cut), ("finish", InFlight::Finish)];
 
 /// Returns bytes as text; else says where they are none.
@@ -94,6 +99,10 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
         .unwrap_or_else(|| WARN_DEFAULT.to_vec());
     let wait = time("wait", WAIT_MAX, defaults.wait, mistakes);
     let drain = time("drain", DRAIN_MAX, defaults.drain, mistakes);
+    let keep_calls = file
+        .get("keep_calls")
+        .and_then(|entry| value::duration(entry, KEEP_CALLS_MIN, KEEP_CALLS_MAX, mistakes))
+        .unwrap_or(defaults.keep_calls);
     let time_zone = file
         .get("timezone")
         .and_then(|entry| value::time_zone(entry, mistakes));
@@ -132,6 +141,7 @@ fn of_file(root: &Node, known: &[ProviderKey], mistakes: &mut Mistakes) -> Setti
         floor: floor.unwrap_or(defaults.floor),
         wait,
         drain,
+        keep_calls,
         in_flight: in_flight.unwrap_or_default(),
         warn,
         time_zone,

@@ -24,6 +24,7 @@ impl Settings {
             "floor": self.floor,
             "wait_ms": millis(self.wait),
             "drain_ms": millis(self.drain),
+            "keep_calls_ms": millis(self.keep_calls),
             "in_flight": in_flight_text(self.in_flight),
             "warn": self.warn,
             "timezone": self.time_zone,

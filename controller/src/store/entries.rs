@@ -233,6 +233,7 @@ pub(super) fn latest(connection: &Connection) -> Result<Timestamp, StoreError> {
 pub(super) fn next(connection: &Connection) -> Result<u64, StoreError> {
     const NEXT: &str = "
         SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM entries),
+                       (SELECT coalesce(max(last), 0) FROM rolled_up),
                        (SELECT coalesce(max(seq), 0) FROM raises))";
     connection
         .query_row(NEXT, [], |row| row.get(0).map(to_count))

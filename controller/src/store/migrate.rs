@@ -11,10 +11,11 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
 ];
 
 /// The version of the schema that this program writes.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// Refuses a database of a newer version, without opening it for writing.
 pub(super) fn refuse_newer(path: &Path) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Questions to the ledger, on a connection of their own that cannot write.
 //!
-//! Every answer is one short read, or many with nothing held between them, so that it never keeps
-//! the write-ahead log from being folded back; only a copy of the whole takes as long as it takes.
+//! Every answer is one short read, or many with nothing held between them, so that it does not keep
+//! the write-ahead log from being folded back; where one does all the same, it is cut.
 
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,15 @@ use super::convert::{
 use super::{BUSY_TIMEOUT, StoreError};
 
 mod backup;
+pub(super) mod copy;
 mod entries;
+mod patience;
 mod settled;
 mod sums;
 mod verify;
 
 pub use backup::{BackupError, Copied};
+use patience::{LOOK_EVERY, Patience};
 
 /// The most rows an answer has.
 pub const ROWS_MAX: u32 = 1_000;
@@ -68,8 +71,12 @@ impl Reader {
     fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let wrap = |error| StoreError::new("opening the database to read", &error);
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(wrap)?;
+        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(wrap)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(wrap)?;
+        let patience = Patience::begin(&self.path);
+        connection
+            .progress_handler(LOOK_EVERY, Some(move || patience.is_over()))
+            .map_err(wrap)?;
         Ok(connection)
     }
 
@@ -130,6 +137,19 @@ impl Reader {
 const ASKED_FOR: &str = "(:bottle IS NULL OR bottle = :bottle)
     AND (:run IS NULL OR run = :run) AND (:provider IS NULL OR provider = :provider)
     AND (:from IS NULL OR at >= :from) AND (:to IS NULL OR at < :to)";
+/// Calls one by one, and those that are rolled up to hours; one statement reads both, so that no
+/// roll-up falls between.
+const CHARGED: &str = "
+    SELECT at, bottle, run, agent, provider, model, kind = 'settle' AS calls,
+        kind = 'settle' AND estimated AND NOT EXISTS (
+            SELECT 1 FROM entries AS later
+            WHERE later.call = entries.call AND later.kind = 'amend' AND NOT later.estimated
+        ) AS estimated, input, cache_read, cache_write, output, reasoning, charge
+    FROM entries WHERE kind <> 'void'
+    UNION ALL
+    SELECT hour AS at, bottle, run, agent, provider, model, calls, estimated, input, cache_read,
+        cache_write, output, reasoning, charge
+    FROM rollups WHERE calls + amended > 0";
 /// What a later word of the provider changed of a call: differences, and what holds since.
 const AMENDED: &str = "
     SELECT input, cache_read, cache_write, output, reasoning, charge, estimated, ending, status
@@ -150,13 +170,10 @@ fn sums(
         ),
     };
     let sql = format!(
-        "SELECT {keys}, count(*) FILTER (WHERE kind = 'settle'),
-            count(*) FILTER (WHERE kind = 'settle' AND estimated AND NOT EXISTS (
-                SELECT 1 FROM entries AS later
-                WHERE later.call = entries.call AND later.kind = 'amend' AND NOT later.estimated)),
+        "SELECT {keys}, sum(calls), sum(estimated),
             coalesce(sum(input), 0), coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0),
             coalesce(sum(output), 0), coalesce(sum(reasoning), 0), sum(charge) AS charge
-         FROM entries WHERE kind <> 'void' AND {ASKED_FOR} AND (:limit IS NOT NULL) {group} {order}"
+         FROM ({CHARGED}) WHERE {ASKED_FOR} AND (:limit IS NOT NULL) {group} {order}"
     );
     let mut statement = connection.prepare(&sql).map_err(wrap)?;
     let mut rows = statement

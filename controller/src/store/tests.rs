@@ -6,6 +6,7 @@ mod files;
 mod pages;
 mod played;
 mod questions;
+mod rolled;
 mod terms;
 mod verified;
 mod work;

@@ -39,7 +39,7 @@ pub struct EntryUsage {
     pub reasoning: Option<i64>,
 }
 
-/// An entry of the ledger: never changed, never taken away.
+/// An entry of the ledger: never changed, and taken away only by what it is rolled up to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// Its number: later entries have larger ones.
@@ -108,11 +108,51 @@ pub struct LedgerCorrected {
     pub dry_run: bool,
 }
 
+/// Calls that are kept one by one no longer: the sums of those of an hour that agree in what is
+/// named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledUp {
+    /// The number of the last entry it stands for.
+    pub seq: u64,
+    /// The number of the first one.
+    pub first: u64,
+    /// When the hour began in which these entries were made.
+    pub hour: Timestamp,
+    /// The bottle.
+    pub bottle: BottleName,
+    /// The bottle's run.
+    pub run: RunId,
+    /// The agent it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// The provider.
+    pub provider: ProviderKey,
+    /// The model; empty where the requests did not say.
+    pub model: String,
+    /// Calls that were charged.
+    pub calls: u64,
+    /// Those of them whose charge is an estimate.
+    pub estimated: u64,
+    /// Calls that were taken back.
+    pub voided: u64,
+    /// Amendments, whose differences are in the sums.
+    pub amended: u64,
+    /// The sums of the counts; `None` where no entry stated one.
+    pub usage: EntryUsage,
+    /// The sum of the charges.
+    pub charge: i64,
+    /// The sum of what was not reserved of them.
+    pub overrun: Tokens,
+}
+
 /// Answer of `ledger.tail` and `ledger.export`, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntries {
     /// The entries.
     pub entries: Vec<LedgerEntry>,
+    /// In an export: what entries were rolled up to, in the same order of numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rolled_up: Vec<RolledUp>,
     /// What to give as `after` to read on: no later entry is left out then, and none told twice.
     pub last: u64,
     /// Whether there are more: later ones, or older ones where the newest were asked for.
@@ -159,6 +199,9 @@ pub struct LedgerVerified {
     pub agrees: bool,
     /// Entries that were looked at.
     pub entries: u64,
+    /// Entries that are rolled up, whose sums were looked at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rolled_up: u64,
     /// Balances that were compared.
     pub balances: u64,
     /// How long it took, in milliseconds.
@@ -190,4 +233,12 @@ pub struct LedgerBackedUp {
     pub entries: u64,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -2,7 +2,7 @@
 
 use bb_proto::reply::{
     BalanceDifference, Ending, EntryFault, EntryKind, EntryUsage, FileCheck, LedgerBackedUp,
-    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified,
+    LedgerCorrected, LedgerEntries, LedgerEntry, LedgerVerified, RolledUp,
 };
 use bb_proto::request::{LedgerBackup, LedgerCorrect, LedgerExport, LedgerTail, LedgerVerify};
 use bb_proto::units::Tokens;
@@ -70,15 +70,40 @@ fn bare_entry() -> LedgerEntry {
     }
 }
 
+fn rolled_up() -> RolledUp {
+    RolledUp {
+        seq: 40,
+        first: 3,
+        hour: AT,
+        bottle: bottle_name("web"),
+        run: run(),
+        agent: Some(agent_name("reviewer")),
+        provider: claude(),
+        model: "claude-opus-4-8".to_owned(),
+        calls: 12,
+        estimated: 2,
+        voided: 1,
+        amended: 3,
+        usage: EntryUsage {
+            cache_write: None,
+            ..entry().usage
+        },
+        charge: 310_000,
+        overrun: Tokens(7),
+    }
+}
+
 fn pages() -> [LedgerEntries; 2] {
     [
         LedgerEntries {
             entries: vec![entry(), bare_entry()],
+            rolled_up: Vec::new(),
             last: 42,
             more: true,
         },
         LedgerEntries {
             entries: Vec::new(),
+            rolled_up: Vec::new(),
             last: 0,
             more: false,
         },
@@ -112,7 +137,9 @@ fn entries_are_read_on_and_exported() {
         to: None,
         limit: None,
     };
-    method([whole, bare], pages());
+    let [mut first, last] = pages();
+    first.rolled_up = vec![rolled_up()];
+    method([whole, bare], [first, last]);
 }
 
 #[test]
@@ -120,6 +147,7 @@ fn the_ledger_is_checked() {
     let wrong = LedgerVerified {
         agrees: false,
         entries: 42,
+        rolled_up: 1_200,
         balances: 7,
         took_ms: 12,
         file: FileCheck::GivenUp,
@@ -139,6 +167,7 @@ fn the_ledger_is_checked() {
     let right = LedgerVerified {
         agrees: true,
         entries: 0,
+        rolled_up: 0,
         balances: 0,
         took_ms: 0,
         file: FileCheck::Whole,

@@ -88,7 +88,7 @@ async fn settings_are_shown_checked_and_taken() -> Result<()> {
     ~/home/settings.yml:4:11: "explode" is nothing that "shutdown" can be
       hint: write cutoff
     ~/home/settings.yml:5:1: unknown key "bottels" in the file
-      hint: did you mean "bottles"? There are budget, shutdown, gate, floor, unbounded, wait, drain, in_flight, warn, timezone, on_event, bottles, agents, providers, egress
+      hint: did you mean "bottles"? There are budget, shutdown, gate, floor, unbounded, wait, drain, keep_calls, in_flight, warn, timezone, on_event, bottles, agents, providers, egress
     4 mistakes; the settings in force stay
     [1]
     $ bb-ctl settings reload
@@ -99,7 +99,7 @@ async fn settings_are_shown_checked_and_taken() -> Result<()> {
     ~/home/settings.yml:4:11: "explode" is nothing that "shutdown" can be
       hint: write cutoff
     ~/home/settings.yml:5:1: unknown key "bottels" in the file
-      hint: did you mean "bottles"? There are budget, shutdown, gate, floor, unbounded, wait, drain, in_flight, warn, timezone, on_event, bottles, agents, providers, egress
+      hint: did you mean "bottles"? There are budget, shutdown, gate, floor, unbounded, wait, drain, keep_calls, in_flight, warn, timezone, on_event, bottles, agents, providers, egress
     4 mistakes; the settings in force stay
     [1]
     $ bb-ctl budget list

@@ -12,12 +12,9 @@ use bb_tests::provider::{Provider, Script};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::load::{Asked, Charged, File, ask};
+use super::load::{Asked, Charged, File, SENTENCE, ask};
 use crate::home::{Place, is_root, skipped};
 use crate::socket::raw::Raw;
-
-const SENTENCE: &str =
-    "the controller cannot write its ledger and admits no calls until it can; tell the operator";
 
 /// A small disk at a folder, unmounted with the test.
 struct SmallDisk(PathBuf);

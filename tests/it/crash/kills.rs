@@ -13,19 +13,20 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::load::{Asked, File, NothingIsWritten, ask};
+use super::number_of;
 use crate::home::Place;
 use crate::socket::raw::Raw;
 
-/// How often it is killed.
-const KILLS: usize = 30;
+/// How often it is killed, where nothing else is said: each kind of moment some times.
+const KILLS: usize = 20;
 /// The kinds of moments at which it is.
 const MOMENTS: usize = 6;
 /// How long what must not be seen may take to be seen.
-const LONG_ENOUGH: Duration = Duration::from_millis(150);
+pub(super) const LONG_ENOUGH: Duration = Duration::from_millis(150);
 /// How many ask at once.
 const CALLERS: usize = 8;
 /// A start may take this long at the very most; on a machine of its own it is a twentieth of it.
-const START_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(5);
 
 /// What was asked so far.
 #[derive(Default)]
@@ -36,6 +37,10 @@ struct Clients {
 }
 
 impl Clients {
+    fn seen(&self) -> Vec<Asked> {
+        self.asked.lock().expect("no test panicked").clone()
+    }
+
     /// Asks and asks until `stop`.
     async fn work(self: Arc<Self>, egress: String, token: String, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
@@ -111,7 +116,13 @@ async fn moment(
 }
 
 /// Compares the three books: the clients', the provider's, and the ledger.
-fn compare(place: &Place, provider: &Provider, clients: &Clients) -> Result<(usize, usize)> {
+///
+/// Returns how many calls were charged to the token, and how many by estimate after a crash.
+pub(super) fn compare(
+    place: &Place,
+    provider: &Provider,
+    asked: &[Asked],
+) -> Result<(usize, usize)> {
     let file = File::open(place)?;
     assert_eq!(file.number("SELECT count(*) FROM open_calls")?, 0);
     let mut ledger = BTreeMap::new();
@@ -125,7 +136,7 @@ fn compare(place: &Place, provider: &Provider, clients: &Clients) -> Result<(usi
         .map(|call| (call.request.model.clone(), call.answer))
         .collect();
     let mut exact = 0;
-    for asked in clients.asked.lock().expect("no test panicked").iter() {
+    for asked in asked {
         let Some(said) = asked.saw_end.then(|| seen.get(&asked.model)).flatten() else {
             continue;
         };
@@ -184,7 +195,9 @@ async fn killed_at_any_moment_it_charges_what_was_seen_once_and_all_of_it() -> R
     let token = web["token"].as_str().context("a token")?.to_owned();
     let clients = Arc::new(Clients::default());
     let mut slowest = Duration::ZERO;
-    for round in 0..KILLS {
+    let kills = number_of("BB_KILLS", KILLS);
+    let mut crashed_before = 0;
+    for round in 0..kills {
         let stop = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
@@ -201,13 +214,16 @@ async fn killed_at_any_moment_it_charges_what_was_seen_once_and_all_of_it() -> R
         let begun = Instant::now();
         daemon = place.start()?;
         slowest = slowest.max(begun.elapsed());
-        compare(&place, &provider, &clients)?;
+        let (_, crashed) = compare(&place, &provider, &clients.seen())?;
+        // No more are guessed than were in flight.
+        assert!(crashed - crashed_before <= CALLERS, "round {round}");
+        crashed_before = crashed;
     }
-    let (exact, crashed) = compare(&place, &provider, &clients)?;
+    let (exact, crashed) = compare(&place, &provider, &clients.seen())?;
     println!("{exact} charged to the token, {crashed} by estimate; slowest start {slowest:?}");
     assert!(slowest < START_LIMIT, "{slowest:?}");
     // Each kind of end has come about, or nothing was shown.
-    assert!(exact > KILLS && crashed > KILLS / 2, "{exact} {crashed}");
+    assert!(exact > kills && crashed > kills / 2, "{exact} {crashed}");
     check_what_is_said(&place, &daemon, crashed).await
 }
 

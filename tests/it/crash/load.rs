@@ -9,6 +9,10 @@ use serde_json::json;
 
 use crate::home::Place;
 
+/// What an agent is told while the ledger cannot be written.
+pub(super) const SENTENCE: &str =
+    "the controller cannot write its ledger and admits no calls until it can; tell the operator";
+
 /// How a call ended as its client saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {

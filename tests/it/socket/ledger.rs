@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bb_controller::store::reader::Reader;
 use bb_tests::harness::{Bottle, System, send};
 use http::Method;
 use serde_json::{Value, json};
@@ -141,6 +142,46 @@ async fn an_export_in_small_pages_is_the_whole_ledger_and_sums_to_its_balances()
     let verified = raw.result("ledger.verify", json!({})).await?;
     assert_eq!(verified["agrees"], true, "{verified}");
     assert_eq!(verified["entries"], 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_and_copies_while_calls_go_on_are_each_the_ledger_of_an_instant() -> Result<()> {
+    const CALLS: usize = 80;
+    let (system, mut raw) = system_with("budget:\n  claude: 5M\n").await?;
+    let web = system.bottle("web").await?;
+    let calling = async {
+        for _ in 0..CALLS / 8 {
+            let calls = (0..8).map(|_| message(&system.egress, &web));
+            futures_util::future::try_join_all(calls).await?;
+        }
+        anyhow::Ok(())
+    };
+    let reading = async {
+        let (mut exports, mut copies): (Vec<Vec<Value>>, _) = (Vec::new(), Vec::new());
+        while exports.last().is_none_or(|last| last.len() < CALLS) {
+            exports.push(exported(&mut raw, 5).await?.0);
+            let copy = system.folder().join(format!("{}.db", copies.len()));
+            let made = json!({"path": copy.display().to_string()});
+            let made = raw.result("ledger.backup", made).await?;
+            copies.push((copy, number(&made["entries"])?));
+        }
+        anyhow::Ok((exports, copies))
+    };
+    let (called, read) = tokio::join!(calling, reading);
+    called?;
+    let (exports, copies) = read?;
+    let whole = exports.last().context("an export")?;
+    // Each is what the last one begins with: nothing is left out, told twice, or told otherwise.
+    for export in &exports {
+        assert_eq!(Some(export.as_slice()), whole.get(..export.len()));
+    }
+    assert!(exports.len() > 1, "one export outlasted all calls");
+    for (copy, entries) in copies {
+        let verified = Reader::new(&copy).verify(|| false)?.context("an answer")?;
+        assert!(verified.agrees, "{verified:?}");
+        assert_eq!(i64::try_from(verified.entries)?, entries);
+    }
     Ok(())
 }
 

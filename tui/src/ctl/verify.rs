@@ -36,8 +36,12 @@ impl Verify {
 }
 
 fn report(verified: &LedgerVerified) -> String {
+    let rolled_up = match verified.rolled_up {
+        0 => String::new(),
+        count => format!(" ({count} more are rolled up)"),
+    };
     let looked = format!(
-        "{} and {} looked at in {} ms",
+        "{}{rolled_up} and {} looked at in {} ms",
         words::entries(verified.entries),
         words::count(verified.balances, "balance"),
         verified.took_ms

@@ -115,7 +115,7 @@ const BUCKET_MS: i64 = 30_000;
 
 /// How long an account counts as moving after its last charge: until no bucket has any of it, and
 /// one more minute for clients to see that.
-const MOVES_MS: u64 = 11 * 60_000;
+pub(super) const MOVES_MS: u64 = 11 * 60_000;
 
 /// Charges of the last ten minutes, by half minute.
 #[derive(Debug, Clone, Default)]
@@ -423,6 +423,26 @@ impl Accounts {
     pub fn moves(&self, account: &Account, now: Timestamp) -> bool {
         let of_account = self.of.get(account);
         of_account.is_some_and(|of_account| of_account.moves_until > now)
+    }
+
+    /// Returns the accounts whose rate came to rest after an instant, up to `now`, and when the next
+    /// one will.
+    pub(super) fn at_rest(
+        &self,
+        after: Timestamp,
+        now: Timestamp,
+    ) -> (Vec<Account>, Option<Timestamp>) {
+        let mut rest = Vec::new();
+        let mut next: Option<Timestamp> = None;
+        for (account, of_account) in &self.of {
+            let until = of_account.moves_until;
+            if until > now {
+                next = Some(next.map_or(until, |known| known.min(until)));
+            } else if until > after {
+                rest.push(account.clone());
+            }
+        }
+        (rest, next)
     }
 
     /// Returns whether any account's rate changes by itself as time goes.

@@ -15,7 +15,7 @@ impl Book {
         self.queue.move_deadlines(by);
         self.sidecars.move_times(by);
         self.refused.clear();
-        self.accounts.forget_rates(now);
+        self.forget_rates(now);
         for open in self.open.iter_mut() {
             open.marked_at = None;
         }

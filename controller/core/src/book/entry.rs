@@ -195,6 +195,8 @@ pub enum Entry {
     RaiseEnded(BudgetKey, Raise),
     /// A budget's count began anew.
     Reset(BudgetKey, Reset),
+    /// A reset takes another sum off: what was charged before it was corrected.
+    ResetAmended(BudgetKey, Reset),
     /// A budget's block began: with its first call.
     BlockBegan(BudgetKey, Timestamp),
     /// The clock went back: windows go by this instant until it is over.
@@ -221,7 +223,8 @@ impl Entry {
             | Self::BudgetSet(_)
             | Self::BudgetUnset(_)
             | Self::Raised(..)
-            | Self::Reset(..) => true,
+            | Self::Reset(..)
+            | Self::ResetAmended(..) => true,
         }
     }
 }

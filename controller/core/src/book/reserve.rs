@@ -105,6 +105,7 @@ impl Book {
     /// sidecars that are not heard of.
     pub fn tick(&mut self, now: Timestamp) {
         self.turn(now);
+        self.rest_rates(now);
         if self.queue.next_deadline().is_some_and(|end| end <= now) {
             // It may go with less than it waited for.
             self.admit_waiting(now);
@@ -127,6 +128,7 @@ impl Book {
         let deadlines = [
             self.queue.next_deadline(),
             self.next_turn(),
+            self.next_rest(),
             self.sidecars.next_due(),
         ];
         deadlines.into_iter().flatten().min()

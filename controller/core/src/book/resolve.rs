@@ -176,6 +176,12 @@ impl Book {
         Resolved::Charged(after)
     }
 
+    /// Lets no call be corrected any more that began before an instant: its entries are kept one by
+    /// one no longer.
+    pub fn forget_settled(&mut self, before: Timestamp) {
+        self.settled.forget_before(before);
+    }
+
     /// Takes a call back that was surely not billed.
     pub fn void(&mut self, call: CallId, status: Option<u16>, now: Timestamp) -> Resolved {
         self.turn(now);
@@ -237,6 +243,7 @@ impl Book {
     }
 
     fn set_flowed(&mut self, call: CallId, flowed: Tokens, now: Timestamp) {
+        self.rates_move(now);
         let Some(open) = self.open.get_mut(call) else {
             return;
         };
@@ -296,6 +303,7 @@ impl Book {
         settlement: &Settlement,
         at: Timestamp,
     ) {
+        self.rates_move(at);
         let open = self.open.remove(facts.call);
         let flowed = open.as_ref().map_or(Tokens::ZERO, |open| open.flowed);
         for account in self.live(&facts.accounts) {
@@ -384,10 +392,7 @@ impl Book {
     /// Charges the calls that were open when the controller ended, by estimate.
     pub fn recover(&mut self, now: Timestamp) -> usize {
         self.turn(now);
-        let latest = self.windows.latest();
-        if latest > now {
-            self.commit(Entry::Seen(latest));
-        }
+        self.begin_life(now);
         let mut open: Vec<_> = self.open.iter().cloned().collect();
         open.sort_by_key(|open| open.reservation.facts.call);
         for call in &open {

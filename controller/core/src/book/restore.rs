@@ -74,8 +74,7 @@ impl Book {
             ..Self::default()
         };
         book.resume_windows(saved.left_at, now);
-        // A clock that went back since does not make revisions begin below those of before.
-        book.begin_revisions(book.windows.latest());
+        book.begin_revisions(book.life_begins(now));
         book.budgets.take_settings(rules.budgets.clone());
         book.bottles.take_manifests(rules.manifests.clone());
         book.rules = rules;
@@ -188,10 +187,10 @@ impl Book {
             }
             Entry::Reset(key, reset) => {
                 let next = self.next_event;
-                if self.windows.put_reset(key.clone(), reset.clone(), next) {
-                    self.forget_levels(key);
-                }
+                self.windows.put_reset(key.clone(), reset.clone(), next);
+                self.forget_levels(key);
             }
+            Entry::ResetAmended(key, reset) => self.windows.amend_reset(key, reset),
             Entry::BlockBegan(key, from) => {
                 self.windows.put_block(key.clone(), *from);
                 self.touch_shared();

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use bb_proto::ids::BottleName;
-use bb_proto::time::Timestamp;
+use bb_proto::time::{Millis, Timestamp};
 use bb_proto::view;
 
+use super::account::MOVES_MS;
 use super::{Account, Book, CallFacts};
 
 /// How many rows that went away are remembered for clients that ask what changed.
@@ -26,6 +27,9 @@ pub(super) struct Revisions {
     records: HashMap<BottleName, u64>,
     accounts: HashMap<Account, u64>,
     gone: VecDeque<(u64, BottleName)>,
+    /// When the next rate comes to rest, and up to when those are told that did.
+    rest_at: Option<Timestamp>,
+    rested_at: Timestamp,
 }
 
 /// What changed since a revision, or everything.
@@ -64,6 +68,7 @@ impl Book {
             current: first,
             first,
             structure: first,
+            rested_at: Timestamp(i64::MIN),
             ..Revisions::default()
         };
     }
@@ -117,6 +122,37 @@ impl Book {
     pub(super) fn touch_account(&mut self, account: Account) {
         let revision = self.next_revision();
         self.revisions.accounts.insert(account, revision);
+    }
+
+    /// Notes that rates move now, and will have come to rest some time after.
+    pub(super) fn rates_move(&mut self, now: Timestamp) {
+        let rest_at = now.plus(Millis(MOVES_MS));
+        self.revisions.rest_at.get_or_insert(rest_at);
+    }
+
+    /// Returns when the next rate comes to rest.
+    pub(super) fn next_rest(&self) -> Option<Timestamp> {
+        self.revisions.rest_at
+    }
+
+    /// Counts the rows as changed whose rates have come to rest.
+    pub(super) fn rest_rates(&mut self, now: Timestamp) {
+        if self.revisions.rest_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let (rest, next) = self.accounts.at_rest(self.revisions.rested_at, now);
+        self.revisions.rest_at = next;
+        self.revisions.rested_at = now;
+        for account in rest {
+            self.touch_account(account);
+        }
+    }
+
+    /// Begins with rates anew, of a clock that was set.
+    pub(super) fn forget_rates(&mut self, now: Timestamp) {
+        self.accounts.forget_rates(now);
+        self.revisions.rest_at = None;
+        self.revisions.rested_at = now;
     }
 
     pub(super) fn account_gone(&mut self, account: &Account) {

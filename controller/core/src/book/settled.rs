@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bb_proto::ids::CallId;
 use bb_proto::reply::Ending;
+use bb_proto::time::Timestamp;
 
 use super::{CallFacts, Settlement};
 
@@ -36,6 +37,14 @@ impl SettledCalls {
         self.of.get(&call)
     }
 
+    /// Forgets the calls that began before an instant.
+    pub(super) fn forget_before(&mut self, at: Timestamp) {
+        self.of.retain(|_, settled| settled.facts.started_at >= at);
+        let of = &self.of;
+        self.order.retain(|call| of.contains_key(call));
+        self.going_on.retain(|call| of.contains_key(call));
+    }
+
     /// Remembers how a call was settled last.
     pub(super) fn put(&mut self, settled: Settled) {
         let call = settled.facts.call;
@@ -65,7 +74,6 @@ impl SettledCalls {
 #[cfg(test)]
 mod tests {
     use bb_proto::ids::RunId;
-    use bb_proto::time::Timestamp;
     use bb_proto::units::Tokens;
     use bb_proto::usage::{Usage, Wire};
     use uuid::Uuid;
@@ -120,5 +128,23 @@ mod tests {
         }
         assert!(!calls.of.contains_key(&facts(0).call));
         assert_eq!(calls.of.len(), SETTLED_MAX);
+    }
+
+    #[test]
+    fn calls_from_before_are_forgotten_however_they_ended() {
+        let mut calls = SettledCalls::default();
+        for number in 0..6 {
+            let goes_on = [Ending::Complete, Ending::Background];
+            let mut call = settled(number, goes_on[usize::from(number % 2 == 0)]);
+            call.facts.started_at = Timestamp(i64::try_from(number).expect("an instant"));
+            calls.put(call);
+        }
+        calls.forget_before(Timestamp(4));
+        let kept = |number| calls.get(facts(number).call).is_some();
+        assert_eq!(
+            (0..6).map(kept).collect::<Vec<_>>(),
+            [false, false, false, false, true, true]
+        );
+        assert_eq!((calls.order.len(), calls.going_on.len()), (1, 1));
     }
 }

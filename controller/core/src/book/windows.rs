@@ -132,16 +132,19 @@ impl Windows {
         counts.then_some(kept)
     }
 
-    /// Takes a reset; returns whether it is a new one, and not one that only takes off another sum.
-    pub(super) fn put_reset(&mut self, key: BudgetKey, reset: Reset, before_event: u64) -> bool {
-        let known = self.resets.get(&key).filter(|it| it.reset.at == reset.at);
-        let known = known.map(|it| it.before_event);
+    pub(super) fn put_reset(&mut self, key: BudgetKey, reset: Reset, before_event: u64) {
         let kept = KeptReset {
             reset,
-            before_event: known.unwrap_or(before_event),
+            before_event,
         };
         self.resets.insert(key, kept);
-        known.is_none()
+    }
+
+    /// Changes what a reset takes off.
+    pub(super) fn amend_reset(&mut self, key: &BudgetKey, reset: &Reset) {
+        if let Some(kept) = self.resets.get_mut(key) {
+            kept.reset = reset.clone();
+        }
     }
 
     pub(super) fn put_block(&mut self, key: BudgetKey, from: Timestamp) {
@@ -293,7 +296,7 @@ impl Book {
                     less,
                     ..kept.reset.clone()
                 };
-                self.commit(Entry::Reset(key, reset));
+                self.commit(Entry::ResetAmended(key, reset));
             }
         }
     }
@@ -474,15 +477,29 @@ impl Book {
     }
 
     /// Takes the time at which the book was left.
-    ///
-    /// Where the clock went back since, it goes on a second later than that, so that each life has
-    /// its own revisions.
     pub(super) fn resume_windows(&mut self, left_at: Timestamp, now: Timestamp) {
         self.windows.latest = left_at;
-        if now < left_at {
-            self.windows.latest = left_at.plus(Millis(1_000));
-        }
         self.windows.see(now);
+    }
+
+    /// Returns from when this life of the book counts its revisions: where the clock went back, from
+    /// a second after the last one, so that each has its own.
+    pub(super) fn life_begins(&self, now: Timestamp) -> Timestamp {
+        let latest = self.windows.latest();
+        if latest > now {
+            latest.plus(Millis(1_000))
+        } else {
+            latest
+        }
+    }
+
+    /// Writes down when this life began, where the clock will not say it to the next one.
+    pub(super) fn begin_life(&mut self, now: Timestamp) {
+        let begun = self.life_begins(now);
+        if begun > now {
+            self.windows.see(begun);
+            self.commit(Entry::Seen(begun));
+        }
     }
 }
 

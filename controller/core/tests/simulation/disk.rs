@@ -129,7 +129,9 @@ impl Rows {
                 self.raises
                     .retain(|_, (raised, raise)| (&*raised, &*raise) != (key, over));
             }
-            Entry::Reset(key, reset) => drop(self.resets.insert(key.clone(), reset.clone())),
+            Entry::Reset(key, reset) | Entry::ResetAmended(key, reset) => {
+                drop(self.resets.insert(key.clone(), reset.clone()))
+            }
             Entry::BlockBegan(key, from) => drop(self.blocks.insert(key.clone(), *from)),
             Entry::Seen(at) => self.seen = self.seen.max(*at),
             Entry::Happened(event) => {

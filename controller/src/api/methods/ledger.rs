@@ -15,6 +15,8 @@ use super::system::WAIT_MAX;
 use super::{closed, store_error};
 use crate::store::reader::{BackupError, Copied};
 
+/// Between two pages of an export, or two looks of a check, nothing is rolled up for so long.
+const PAGE_PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Between two looks for an entry that is waited for: other things change far more often.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,15 +52,29 @@ impl Api {
         &self,
         params: LedgerExport,
     ) -> Result<LedgerEntries, RpcError> {
-        self.read(move |reader| reader.export(&params)).await
+        let ledger = &self.parts().ledger;
+        ledger.hold_roll_ups(PAGE_PAUSE_MAX);
+        // One that is under way is at its end when the ledger answers.
+        ledger.look(|_, _| ()).await.map_err(|_| ending())?;
+        let page = self.read(move |reader| reader.export(&params)).await?;
+        page.ok_or_else(|| {
+            RpcError::new(
+                ErrorCode::Conflict,
+                "the entries after this one were rolled up to hours meanwhile",
+            )
+            .with_hint("begin the export anew")
+        })
     }
 
     pub(super) async fn ledger_verify(&self) -> Result<LedgerVerified, RpcError> {
         let _alone = self.alone()?;
         let stop = self.parts().stop.subscribe();
-        let verified = self
-            .read(move |reader| reader.verify(move || *stop.borrow()))
-            .await?;
+        let ledger = self.parts().ledger.clone();
+        let stopping = move || {
+            ledger.hold_roll_ups(PAGE_PAUSE_MAX);
+            *stop.borrow()
+        };
+        let verified = self.read(move |reader| reader.verify(stopping)).await?;
         verified.ok_or_else(ending)
     }
 
@@ -137,6 +153,7 @@ fn refused(error: &BackupError) -> RpcError {
         BackupError::Exists(_) => ErrorCode::Exists,
         BackupError::NoFolder(_) => ErrorCode::NotFound,
         BackupError::NoPath(_) => ErrorCode::InvalidParams,
+        BackupError::GivenUp => ErrorCode::Busy,
         BackupError::Stopping => return ending(),
         BackupError::Store(error) => return store_error(error),
         BackupError::Io { .. } => ErrorCode::Internal,

@@ -91,9 +91,10 @@ fn the_defaults_on_the_page_are_those_of_the_code() {
         key.default.trim_matches('`')
     };
     let text = format!(
-        "wait: {}\ndrain: {}\nwarn: {}\nin_flight: {}\ngate: {}\nshutdown: {}\n",
+        "wait: {}\ndrain: {}\nkeep_calls: {}\nwarn: {}\nin_flight: {}\ngate: {}\nshutdown: {}\n",
         default(&keys::TOP, "wait"),
         default(&keys::TOP, "drain"),
+        default(&keys::TOP, "keep_calls"),
         default(&keys::TOP, "warn"),
         default(&keys::TOP, "in_flight"),
         default(&keys::TOP, "gate"),
@@ -145,5 +146,5 @@ fn the_bounds_on_the_page_are_those_of_the_code() {
             bounded += 1;
         }
     }
-    assert_eq!(bounded, 8);
+    assert_eq!(bounded, 9);
 }

@@ -72,6 +72,7 @@ fn everything_else_is_read_as_it_was_written() {
         floor,
         wait,
         drain,
+        keep_calls,
         in_flight,
         warn,
         time_zone,
@@ -84,6 +85,7 @@ fn everything_else_is_read_as_it_was_written() {
     assert_eq!((shutdown, gate), (Policy::Cutoff, Gate::Estimate));
     assert_eq!((unbounded, floor), (Unbounded::Estimate, 2_000));
     assert_eq!((wait, drain), (Duration::from_secs(90), Duration::ZERO));
+    assert_eq!(keep_calls, Duration::from_hours(400 * 24 + 12));
     assert_eq!((in_flight, warn), (InFlight::Finish, vec![75]));
     assert_eq!(time_zone.as_deref(), Some("Europe/Berlin"));
     assert_eq!(
@@ -217,8 +219,9 @@ fn what_is_shown_has_every_part_and_of_a_key_only_where_it_comes_from() {
         Settings::default().to_json(),
         json!({
             "budgets": [], "shutdown": "cutoff", "gate": "estimate", "unbounded": "refuse",
-            "floor": 1_024, "wait_ms": 30_000,
-            "drain_ms": 10_000, "in_flight": "cut", "warn": [50, 80, 95], "timezone": null,
+            "floor": 1_024, "wait_ms": 30_000, "drain_ms": 10_000,
+            "keep_calls_ms": 7_776_000_000_u64, "in_flight": "cut", "warn": [50, 80, 95],
+            "timezone": null,
             "on_event": null,
             "bottles": {}, "agents": {}, "providers": {},
             "egress": {

@@ -4,21 +4,12 @@
 //! there is a ledger. The copy is of one instant: the write-ahead log is not folded back until it
 //! is made, and nobody waits for it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
-
-use super::Reader;
+use super::{Reader, copy};
 use crate::store::StoreError;
-use crate::store::convert::to_count;
-
-/// How many pages are copied between two looks at whether to stop.
-const STEP_PAGES: i32 = 1_000;
-const DOING: &str = "copying the ledger";
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +34,9 @@ pub enum BackupError {
     /// The database says no.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// So much was written meanwhile that the copy would hold the ledger up.
+    #[error("so much was written meanwhile that the copy was given up; try at a quieter time")]
+    GivenUp,
     /// The controller is ending.
     #[error("the controller is ending")]
     Stopping,
@@ -56,10 +50,6 @@ pub struct Copied {
     /// Entries in it.
     pub entries: u64,
 }
-
-/// Says of an error what was being done.
-const WRAP: fn(rusqlite::Error) -> BackupError =
-    |error| BackupError::Store(StoreError::new(DOING, &error));
 
 impl Reader {
     /// Copies the ledger to a new file, which only its owner can read.
@@ -77,8 +67,9 @@ impl Reader {
         let mut beside = name.to_owned();
         beside.push(format!(".{}.part", uuid::Uuid::now_v7()));
         let beside = folder.join(beside);
-        let copied = self
-            .copy(&beside, stopping)
+        let connected = self.connect().map_err(BackupError::Store);
+        let copied = connected
+            .and_then(|from| copy::whole(&from, &beside, stopping))
             .and_then(|copied| put(&beside, to, folder).map(|()| copied));
         if let Err(error) = std::fs::remove_file(&beside)
             && error.kind() != io::ErrorKind::NotFound
@@ -87,54 +78,6 @@ impl Reader {
         }
         copied
     }
-
-    fn copy(&self, beside: &Path, stopping: impl Fn() -> bool) -> Result<Copied, BackupError> {
-        let failed = |source| BackupError::Io {
-            path: beside.to_owned(),
-            source,
-        };
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(beside)
-            .map_err(failed)?;
-        let mut from = self.connect()?;
-        // What is written meanwhile is not in the copy: else it would begin anew each time.
-        let instant = from.transaction().map_err(WRAP)?;
-        instant
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-            .map_err(WRAP)?;
-        let mut copy = open(beside)?;
-        let backup = Backup::new(&instant, &mut copy).map_err(WRAP)?;
-        while backup.step(STEP_PAGES).map_err(WRAP)? != StepResult::Done {
-            if stopping() {
-                return Err(BackupError::Stopping);
-            }
-        }
-        drop(backup);
-        drop(instant);
-        drop(copy);
-        // The copy needs no file beside it.
-        let copy = open(beside)?;
-        copy.pragma_update(None, "journal_mode", "DELETE")
-            .map_err(WRAP)?;
-        let entries = copy
-            .query_row("SELECT count(*) FROM entries", [], |row| row.get(0))
-            .map_err(WRAP)?;
-        drop(copy);
-        let file = File::open(beside).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
-        Ok(Copied {
-            bytes: file.metadata().map_err(failed)?.len(),
-            entries: to_count(entries),
-        })
-    }
-}
-
-fn open(path: &Path) -> Result<Connection, BackupError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags).map_err(WRAP)
 }
 
 /// Puts the copy in its place, where nothing came meanwhile.

@@ -1,16 +1,19 @@
 //! The entries as they are, page by page.
 
 use bb_proto::ids::{BottleName, CallId};
-use bb_proto::reply::{EntryKind, EntryUsage, LedgerEntries, LedgerEntry};
+use bb_proto::reply::{EntryKind, EntryUsage, LedgerEntries, LedgerEntry, RolledUp};
 use bb_proto::request::{LedgerExport, LedgerTail};
 use bb_proto::time::Timestamp;
 use rusqlite::{Connection, Row, named_params};
+use serde::Serialize;
 
 use super::{ROWS_DEFAULT, ROWS_MAX, Reader};
 use crate::store::StoreError;
 use crate::store::convert::{
     call_bytes, count, parse, to_call, to_count, to_run, to_tokens, to_word,
 };
+
+mod rolled_up;
 
 /// How many entries one page of an export looks through at most, whether they are asked for or not.
 const SCANNED_MAX: u32 = 10_000;
@@ -46,36 +49,66 @@ impl Reader {
         rows.next().map_err(WRAP)?.map(entry).transpose()
     }
 
-    /// Returns a page of all entries, oldest first.
-    pub fn export(&self, query: &LedgerExport) -> Result<LedgerEntries, StoreError> {
-        let connection = self.connect()?;
+    /// Returns a page of all entries, oldest first, and of what entries were rolled up to.
+    ///
+    /// Returns `None` where what stands behind `after` was rolled up with what stands before it.
+    pub fn export(&self, query: &LedgerExport) -> Result<Option<LedgerEntries>, StoreError> {
+        let mut connection = self.connect()?;
+        // Both are read of one instant, so that no roll-up falls between.
+        let instant = connection.transaction().map_err(WRAP)?;
         let after = query.after.unwrap_or(0);
+        if rolled_up::is_within(&instant, after).map_err(WRAP)? {
+            return Ok(None);
+        }
+        let is_asked_for = |at: Timestamp| {
+            query.from.is_none_or(|from| at >= from) && query.to.is_none_or(|to| at < to)
+        };
         let limit = query.limit.unwrap_or(ROWS_MAX).clamp(1, ROWS_MAX);
         let sql = format!("SELECT {COLUMNS} FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2");
-        let mut statement = connection.prepare(&sql).map_err(WRAP)?;
-        let mut rows = statement
-            .query([count(after), i64::from(SCANNED_MAX) + 1])
-            .map_err(WRAP)?;
+        let mut statement = instant.prepare(&sql).map_err(WRAP)?;
+        let mut rolled = instant.prepare(rolled_up::AFTER).map_err(WRAP)?;
+        let bounds = [count(after), i64::from(SCANNED_MAX) + 1];
+        let mut rows = statement.query(bounds).map_err(WRAP)?;
+        let mut rolled = rolled.query(bounds).map_err(WRAP)?;
         let mut page = Page::new(limit);
         let mut scanned = 0;
         let mut last = after;
-        while let Some(row) = rows.next().map_err(WRAP)? {
-            let at = Timestamp(row.get(3).map_err(WRAP)?);
-            let is_asked_for =
-                query.from.is_none_or(|from| at >= from) && query.to.is_none_or(|to| at < to);
-            let has_room = scanned < SCANNED_MAX && (!is_asked_for || page.put(entry(row)?)?);
+        let (mut one, mut sum) = (rows.next().map_err(WRAP)?, rolled.next().map_err(WRAP)?);
+        loop {
+            let number = |row: Option<&Row<'_>>| -> Result<u64, StoreError> {
+                row.map_or(Ok(u64::MAX), |row| row.get(0).map(to_count).map_err(WRAP))
+            };
+            let (one_at, sum_at) = (number(one)?, number(sum)?);
+            let has_room = match (one, sum) {
+                _ if scanned == SCANNED_MAX && one_at.min(sum_at) < u64::MAX => false,
+                (Some(row), _) if one_at < sum_at => {
+                    let at = Timestamp(row.get(3).map_err(WRAP)?);
+                    !is_asked_for(at) || page.put(entry(row)?)?
+                }
+                (_, Some(row)) => {
+                    let row = rolled_up::row(row)?;
+                    !is_asked_for(row.hour) || page.put_rolled_up(row)?
+                }
+                _ => break,
+            };
             if !has_room {
                 page.more = true;
                 break;
             }
             scanned += 1;
-            last = to_count(row.get(0).map_err(WRAP)?);
+            last = one_at.min(sum_at);
+            if one_at < sum_at {
+                one = rows.next().map_err(WRAP)?;
+            } else {
+                sum = rolled.next().map_err(WRAP)?;
+            }
         }
-        Ok(LedgerEntries {
+        Ok(Some(LedgerEntries {
             entries: page.entries,
+            rolled_up: page.rolled_up,
             last,
             more: page.more,
-        })
+        }))
     }
 }
 
@@ -111,6 +144,7 @@ fn after_number(
     Ok(LedgerEntries {
         last: page.entries.last().map_or(after, |entry| entry.seq),
         entries: page.entries,
+        rolled_up: Vec::new(),
         more: page.more,
     })
 }
@@ -148,6 +182,7 @@ fn newest(
     page.entries.reverse();
     Ok(LedgerEntries {
         entries: page.entries,
+        rolled_up: Vec::new(),
         last: last.unwrap_or(0),
         more: page.more,
     })
@@ -156,6 +191,7 @@ fn newest(
 /// Entries until there are enough of them, or a line has no room for more.
 struct Page {
     entries: Vec<LedgerEntry>,
+    rolled_up: Vec<RolledUp>,
     room: u32,
     bytes: usize,
     more: bool,
@@ -165,6 +201,7 @@ impl Page {
     fn new(limit: u32) -> Self {
         Self {
             entries: Vec::new(),
+            rolled_up: Vec::new(),
             room: limit,
             bytes: 0,
             more: false,
@@ -173,17 +210,33 @@ impl Page {
 
     /// Takes an entry where there is room; the first one always has it where one is wanted.
     fn put(&mut self, entry: LedgerEntry) -> Result<bool, StoreError> {
-        let line = serde_json::to_string(&entry).map_err(|error| StoreError::Row {
+        let has_room = self.has_room_for(&entry)?;
+        if has_room {
+            self.entries.push(entry);
+        }
+        Ok(has_room)
+    }
+
+    fn put_rolled_up(&mut self, row: RolledUp) -> Result<bool, StoreError> {
+        let has_room = self.has_room_for(&row)?;
+        if has_room {
+            self.rolled_up.push(row);
+        }
+        Ok(has_room)
+    }
+
+    fn has_room_for(&mut self, row: &impl Serialize) -> Result<bool, StoreError> {
+        let line = serde_json::to_string(row).map_err(|error| StoreError::Row {
             table: "entries",
             what: error.to_string(),
         })?;
         let bytes = self.bytes.saturating_add(line.len() + 1);
-        if self.room == 0 || (bytes > PAGE_BYTES_MAX && !self.entries.is_empty()) {
+        let is_first = self.entries.is_empty() && self.rolled_up.is_empty();
+        if self.room == 0 || (bytes > PAGE_BYTES_MAX && !is_first) {
             return Ok(false);
         }
         self.room -= 1;
         self.bytes = bytes;
-        self.entries.push(entry);
         Ok(true)
     }
 }

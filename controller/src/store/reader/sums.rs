@@ -50,14 +50,31 @@ impl Sums {
 
     /// Takes a run's list of accounts, which holds from the next entry on.
     fn take(&mut self, list: &List) -> Result<(), StoreError> {
-        if !self.numbers.contains_key(&list.accounts) {
-            let accounts = to_json("paths", &list.accounts)?;
-            self.numbers.insert(list.accounts.clone(), self.lists.len());
-            self.lists.push((accounts, BTreeMap::new()));
+        let number = self.number(&list.accounts)?;
+        self.of_run.insert(list.run, number);
+        Ok(())
+    }
+
+    /// Returns the number of a list of accounts.
+    fn number(&mut self, list: &str) -> Result<usize, StoreError> {
+        if let Some(number) = self.numbers.get(list) {
+            return Ok(*number);
         }
-        if let Some(number) = self.numbers.get(&list.accounts) {
-            self.of_run.insert(list.run, *number);
-        }
+        let number = self.lists.len();
+        self.lists.push((to_json("paths", list)?, BTreeMap::new()));
+        self.numbers.insert(list.to_owned(), number);
+        Ok(number)
+    }
+
+    /// Adds what a roll-up charges to a list of accounts.
+    pub(super) fn add_rolled_up(
+        &mut self,
+        list: &str,
+        provider: &str,
+        charge: i64,
+    ) -> Result<(), StoreError> {
+        let number = self.number(list)?;
+        self.charge(Some(number), provider, charge);
         Ok(())
     }
 
@@ -66,7 +83,10 @@ impl Sums {
         if seq <= self.opened_after || charge == 0 {
             return true;
         }
-        let list = self.of_run.get(&run).copied();
+        self.charge(self.of_run.get(&run).copied(), provider, charge)
+    }
+
+    fn charge(&mut self, list: Option<usize>, provider: &str, charge: i64) -> bool {
         let Some((_, charged)) = list.and_then(|number| self.lists.get_mut(number)) else {
             return false;
         };

@@ -3,12 +3,10 @@
 //!
 //! The entries are read in steps, with nothing held between two of them, which is right since
 //! entries never change; the last few are read in one transaction with the balances. So the
-//! write-ahead log can be folded back meanwhile. The file is looked through in one go, and that is
-//! given up where the log grows too long.
+//! write-ahead log can be folded back meanwhile. Where entries were rolled up meanwhile, it begins
+//! anew. The file is looked through in one go, and that is given up where the log grows too long.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bb_core::book::Account;
@@ -17,12 +15,17 @@ use bb_proto::reply::{BalanceDifference, EntryFault, FileCheck, LedgerVerified};
 use rusqlite::{Connection, Error, ErrorCode, Row};
 
 use super::Reader;
+use super::patience::{length, log_of};
 use super::sums::{Lists, Sums};
+
+mod rolled_up;
 use crate::store::StoreError;
 use crate::store::convert::{count, parse, to_count, to_run};
 
 /// How many entries are read in one step: some ten milliseconds.
 const STEP_ENTRIES: u32 = 4_000;
+/// How often it begins anew where entries are rolled up meanwhile.
+const BEGINNINGS_MAX: u32 = 10;
 /// Between two steps, for the write-ahead log to be folded back.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The file is not looked through to its end where the write-ahead log grows by so much meanwhile.
@@ -35,7 +38,7 @@ const LISTED_MAX: usize = 100;
 const STEP: &str = "
     SELECT seq, kind, call, run, provider, charge, overrun, input, cache_read, cache_write, output,
         reasoning, (SELECT count(*) FROM entries AS other
-                    WHERE other.call = entries.call AND other.kind <> 'amend')
+                    WHERE other.call = entries.call AND other.kind <> 'amend'), started_at
     FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 /// What was said of a call up to an entry: how often it was charged, and each charge's counts.
 const SAID: &str = "
@@ -61,11 +64,23 @@ impl Reader {
         let begun = Instant::now();
         let mut connection = self.connect()?;
         let mut found = Found::default();
-        match found.compare(&mut connection, &stopping) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(StoreError::Damaged { what, .. }) => found.damage.push(what),
-            Err(error) => return Err(error),
+        for beginning in 1.. {
+            match found.compare(&mut connection, &stopping) {
+                Ok(Compared::All) => break,
+                Ok(Compared::Stopped) => return Ok(None),
+                Ok(Compared::RolledUp) if beginning < BEGINNINGS_MAX => found = Found::default(),
+                Ok(Compared::RolledUp) => {
+                    return Err(StoreError::Database {
+                        doing: DOING,
+                        what: "entries are rolled up all the time".to_owned(),
+                    });
+                }
+                Err(StoreError::Damaged { what, .. }) => {
+                    found.damage.push(what);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let log = log_of(&self.path);
         let most = length(&log).saturating_add(LOG_GROWTH_MAX);
@@ -79,10 +94,21 @@ impl Reader {
     }
 }
 
+/// How far entries and balances were compared.
+enum Compared {
+    /// To the end.
+    All,
+    /// Until it was to end.
+    Stopped,
+    /// Until it was seen that entries were rolled up meanwhile: sums of both would be none.
+    RolledUp,
+}
+
 /// What was looked at, and what of it is wrong.
 #[derive(Debug, Default)]
 struct Found {
     entries: u64,
+    rolled_up: u64,
     balances: u64,
     differences: Vec<BalanceDifference>,
     faults: Vec<EntryFault>,
@@ -91,18 +117,29 @@ struct Found {
 }
 
 impl Found {
-    /// Reads all entries and compares; returns whether it came to the end.
+    /// Reads all roll-ups and entries, and compares.
     fn compare(
         &mut self,
         connection: &mut Connection,
         stopping: &impl Fn() -> bool,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Compared, StoreError> {
         let mut sums = Sums::begin(connection)?;
+        let rolled_up = rolled_up::last(connection)?;
+        let mut last = 0;
+        while self.rolled_up_step(connection, &mut last, &mut sums)? == STEP_ENTRIES {
+            if stopping() {
+                return Ok(Compared::Stopped);
+            }
+            std::thread::park_timeout(PAUSE);
+        }
         let mut last = 0;
         loop {
             let read = self.step(connection, &mut last, &mut sums)?;
             if stopping() {
-                return Ok(false);
+                return Ok(Compared::Stopped);
+            }
+            if rolled_up::last(connection)? != rolled_up {
+                return Ok(Compared::RolledUp);
             }
             if read < STEP_ENTRIES {
                 break;
@@ -110,9 +147,12 @@ impl Found {
             std::thread::park_timeout(PAUSE);
         }
         let transaction = connection.transaction().map_err(WRAP)?;
+        if rolled_up::last(&transaction)? != rolled_up {
+            return Ok(Compared::RolledUp);
+        }
         while self.step(&transaction, &mut last, &mut sums)? > 0 {}
         self.balances(&transaction, sums)?;
-        Ok(true)
+        Ok(Compared::All)
     }
 
     /// Reads some entries after the last one; returns how many.
@@ -170,7 +210,9 @@ impl Found {
             Ok(false)
         };
         if kind == "amend" {
-            if let Some(text) = amendment(connection, call, seq)? {
+            if let Some(text) = amendment(connection, call, seq)?
+                && !rolled_up::is_of_call(connection, row.get(13)?)?
+            {
                 self.fault(seq, text);
             }
         } else {
@@ -309,6 +351,7 @@ impl Found {
         LedgerVerified {
             agrees: self.differences.is_empty() && self.faults.is_empty() && self.damage.is_empty(),
             entries: self.entries,
+            rolled_up: self.rolled_up,
             balances: self.balances,
             took_ms,
             file,
@@ -352,17 +395,6 @@ fn runs(connection: &Connection) -> rusqlite::Result<HashSet<RunId>> {
     runs.collect()
 }
 
-fn log_of(path: &Path) -> PathBuf {
-    let mut log = OsString::from(path);
-    log.push("-wal");
-    log.into()
-}
-
-/// Returns a file's length; one that is not there has none.
-fn length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,14 +424,5 @@ mod tests {
             assert_eq!(file.expect("looked through"), expected);
         }
         assert!(found.into_reply(FileCheck::GivenUp, 0).agrees);
-    }
-
-    #[test]
-    fn the_log_of_a_ledger_is_the_file_beside_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ledger.db");
-        let _store = Store::open(&path).expect("a ledger");
-        assert!(length(&log_of(&path)) > 0);
-        assert_eq!(length(&log_of(&folder.path().join("other.db"))), 0);
     }
 }

@@ -7,6 +7,7 @@ use bb_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use super::played::{Played, dump};
+use super::verified::verify;
 use crate::store::{CHECKPOINT_PAGES, SCHEMA_VERSION, Store, StoreError, migrate};
 
 #[test]
@@ -175,4 +176,115 @@ fn a_reader_that_holds_the_log_up_is_not_waited_for() {
     reader.execute_batch("COMMIT").expect("its end");
     assert!(played.store.checkpoint_if_long().expect("looked at"));
     assert_eq!(count(), 299);
+}
+
+#[test]
+fn a_database_of_every_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    for version in 1..migrate::STEPS.len() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.db");
+        let connection = Connection::open(&path).expect("a database");
+        for (number, step) in (1..).zip(migrate::STEPS).take(version) {
+            connection.execute_batch(step).expect("a step");
+            connection
+                .execute_batch(&format!(
+                    "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT;
+                     DELETE FROM schema_version; INSERT INTO schema_version VALUES ({number});"
+                ))
+                .expect("its number");
+        }
+        // Of the tables that every version has.
+        connection
+            .execute_batch(
+                "INSERT INTO entries (seq, kind, call, at, started_at, bottle, run, agent, provider, wire,
+                     model, input, cache_read, cache_write, output, reasoning, charge, overrun,
+                     estimated, ending, status)
+                 VALUES (7, 'settle', zeroblob(16), 1000, 900, 'web',
+                     zeroblob(16), 'reviewer', 'claude', 'anthropic_messages', 'model', 10, 0, NULL,
+                     5, NULL, 15, 0, 0, 'complete', 200);
+                 INSERT INTO balances VALUES ('host', 'claude', 15, 0),
+                     ('bottle:web', 'claude', 15, 0), ('agent:reviewer', 'claude', 15, 0);
+                 INSERT INTO open_calls (call, started_at, bottle, run, agent, provider, wire, model,
+                     accounts, reserved, estimate_input, estimate_output, body_bytes, flowed)
+                 VALUES (randomblob(16), 1100, 'web', zeroblob(16), NULL,
+                     'claude', 'anthropic_messages', 'model', '[\"host\"]', 100, 50, 50, 200, 0);
+                 INSERT INTO raises (seq, key, by, at, uid, why) VALUES (9, 'host/claude/total', 10, 1000, 7, 'why');
+                 INSERT INTO events VALUES (3, 1000, 'started', NULL,
+                     '{\"seq\":3,\"at\":1000,\"kind\":\"started\",\"actor\":\"system\",\"text\":\"x\"}');",
+            )
+            .expect("rows");
+        if version > 1 {
+            connection
+                .execute_batch(
+                    "INSERT INTO paths VALUES (7, zeroblob(16),
+                         '[\"host\",\"bottle:web\",\"agent:reviewer\"]')",
+                )
+                .expect("a list");
+        }
+        drop(connection);
+        let mut store = Store::open(&path).expect("an older ledger");
+        let (saved, next) = store.load().expect("what was kept");
+        assert_eq!(
+            (saved.open.len(), saved.past.len(), saved.raises.len()),
+            (1, 1, 1)
+        );
+        assert_eq!((saved.balances.len(), saved.next_event, next), (3, 4, 10));
+        for rolled_up in [0, 1] {
+            let verified = verify(&path);
+            assert!(verified.agrees, "version {version}: {verified:?}");
+            assert_eq!(
+                (verified.entries, verified.rolled_up),
+                (1 - rolled_up, rolled_up)
+            );
+            store
+                .roll_up(Timestamp(2_000), Timestamp(9_000))
+                .expect("rolled up");
+        }
+        drop(store);
+        let again = Connection::open(&path).expect("the database");
+        let now: u32 = again
+            .query_row("SELECT version FROM schema_version", [], |row| row.get(0))
+            .expect("a version");
+        assert_eq!(now, SCHEMA_VERSION);
+    }
+}
+
+#[test]
+fn a_file_that_was_deleted_is_written_anew_and_another_one_is_left_alone() {
+    let mut played = Played::begin(&[]);
+    played.register("web", None);
+    let call = played.reserve("web", "claude", 400);
+    played.settle(call, [100, 0, 0, 20], true);
+    let before = dump(&played.sql());
+    played.store.check_place().expect("it is there");
+    // Its log too, or not.
+    for also in [true, false] {
+        std::fs::remove_file(played.path()).expect("deleted");
+        if also {
+            for end in ["db-wal", "db-shm"] {
+                std::fs::remove_file(played.path().with_extension(end)).expect("deleted");
+            }
+        }
+        let gone = played.store.check_place().expect_err("it is gone");
+        assert!(matches!(gone, StoreError::Gone), "{gone}");
+        played.store = played.store.reopened().expect("written anew");
+        played.store.check_place().expect("it is there");
+        assert_eq!(dump(&played.sql()), before, "with its log: {also}");
+        let next = played.reserve("web", "claude", 400);
+        played.void(next);
+        played
+            .sql()
+            .execute_batch("DELETE FROM entries WHERE kind = 'void'")
+            .expect("as before");
+        assert_eq!(dump(&played.sql()), before);
+    }
+    let aside = played.path().with_extension("aside");
+    std::fs::rename(played.path(), &aside).expect("moved");
+    std::fs::write(played.path(), "mine").expect("another one");
+    let replaced = played.store.reopened().expect_err("another one");
+    assert!(matches!(replaced, StoreError::Replaced), "{replaced}");
+    assert_eq!(std::fs::read(played.path()).expect("the file"), b"mine");
+    std::fs::rename(&aside, played.path()).expect("moved back");
+    played.store = played.store.reopened().expect("it is there again");
+    assert_eq!(dump(&played.sql()), before);
 }

@@ -97,7 +97,7 @@ fn an_export_has_every_entry_of_its_time_once_however_large_its_pages_are() {
         };
         let mut seen = Vec::new();
         for _ in 0..2_000 {
-            let page = reader.export(&query).expect("a page");
+            let page = reader.export(&query).expect("a page").expect("no roll-up");
             seen.extend(numbers(&page));
             query.after = Some(page.last);
             if !page.more {
@@ -127,7 +127,10 @@ fn a_page_fits_into_a_line() {
         assert!(page.more);
         assert!(page.entries.len() > 100);
     }
-    let page = reader.export(&LedgerExport::default()).expect("a page");
+    let page = reader
+        .export(&LedgerExport::default())
+        .expect("a page")
+        .expect("no roll-up");
     assert!(page.more);
     assert_eq!(page.last, page.entries.last().expect("an entry").seq);
 }

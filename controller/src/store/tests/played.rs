@@ -17,7 +17,7 @@ use rusqlite::types::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::store::Store;
+use crate::store::{RolledUp, Store};
 
 /// A book, its database, and the sums of what it wrote.
 pub(super) struct Played {
@@ -140,6 +140,14 @@ impl Played {
         self.open.retain(|open| *open != call);
         self.book.void(call, Some(429), self.now);
         self.write();
+    }
+
+    /// Rolls up what was made before an instant, as the ledger's owner does.
+    pub(super) fn roll_up(&mut self, before: Timestamp) -> RolledUp {
+        self.book.forget_settled(before);
+        self.store
+            .roll_up(before, Timestamp(i64::MAX))
+            .expect("rolled up")
     }
 
     /// Writes what was decided, twice, and does what is to be done.

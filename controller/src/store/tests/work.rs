@@ -67,7 +67,7 @@ fn step(played: &mut Played, dice: &mut Dice) {
         dice.roll(200),
     ];
     let call = (!played.open.is_empty()).then(|| *dice.one_of(&played.open));
-    match (dice.roll(16), call) {
+    match (dice.roll(17), call) {
         (0 | 1, _) => played.register(name, *dice.one_of(&AGENTS)),
         (2..=5, _) => {
             let provider = *dice.one_of(&["claude", "codex"]);
@@ -92,6 +92,10 @@ fn step(played: &mut Played, dice: &mut Dice) {
         (12, _) => drop(played.book.restore_egress(&target, None, &order, now)),
         (13, _) => drop(played.book.order_stop(&target, None, &order, now)),
         (14, _) => drop(played.book.remove(&target, None, &order, now)),
+        (15, _) => {
+            let span = i64::try_from(dice.roll(100_000)).expect("a span");
+            played.roll_up(Timestamp(now.0 - span));
+        }
         (_, _) => change_budget(played, dice, &budget, &order),
     }
     played.book.tick(now);
@@ -167,12 +171,15 @@ fn sums(connection: &Connection, sql: &str) -> BTreeMap<(String, String), i64> {
 const OF_ENTRIES: &str = "
     WITH RECURSIVE extends (name, ancestor) AS (
         VALUES ('a', 'base'), ('b', 'base'), ('b', 'a'), ('d', 'c'), ('d', 'a'), ('d', 'base')),
+    charged (agent, bottle, provider, charge) AS (
+        SELECT agent, bottle, provider, charge FROM entries
+        UNION ALL SELECT agent, bottle, provider, charge FROM rollups),
     counted (account, provider, charge) AS (
-        SELECT 'host', provider, charge FROM entries
-        UNION ALL SELECT 'agent:' || agent, provider, charge FROM entries WHERE agent IS NOT NULL
-        UNION ALL SELECT 'bottle:' || bottle, provider, charge FROM entries
+        SELECT 'host', provider, charge FROM charged
+        UNION ALL SELECT 'agent:' || agent, provider, charge FROM charged WHERE agent IS NOT NULL
+        UNION ALL SELECT 'bottle:' || bottle, provider, charge FROM charged
         UNION ALL SELECT 'bottle:' || ancestor, provider, charge
-            FROM entries JOIN extends ON extends.name = entries.bottle)
+            FROM charged JOIN extends ON extends.name = charged.bottle)
     SELECT account, provider, sum(charge) FROM counted GROUP BY 1, 2";
 const OF_BALANCES: &str = "
     SELECT account, provider, posted FROM balances
@@ -247,8 +254,16 @@ fn random_work_is_kept_whole_and_its_balances_are_sums() {
         }
         let kinds = sums(
             &played.sql(),
-            "SELECT kind, ending, count(*) FROM entries GROUP BY 1, 2",
+            "SELECT kind, ending, count(*) FROM entries GROUP BY 1, 2
+             UNION ALL SELECT 'settle', 'rolled up', sum(calls) FROM rollups
+             UNION ALL SELECT 'amend', 'rolled up', sum(amended) FROM rollups
+             UNION ALL SELECT 'void', 'rolled up', sum(voided) FROM rollups",
         );
+        let rolled_up: u32 = played
+            .sql()
+            .query_row("SELECT count(*) FROM rolled_up", [], |row| row.get(0))
+            .expect("a count");
+        assert!(rolled_up > 1, "{rolled_up}");
         for kind in ["settle", "amend", "void"] {
             assert!(kinds.keys().any(|(found, _)| found == kind), "{kinds:?}");
         }

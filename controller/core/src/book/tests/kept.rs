@@ -109,7 +109,7 @@ impl Kept {
                 self.raises
                     .retain(|(raised, raise)| (raised, raise) != (key, over));
             }
-            Entry::Reset(key, reset) => {
+            Entry::Reset(key, reset) | Entry::ResetAmended(key, reset) => {
                 self.resets.insert(key.clone(), reset.clone());
             }
             Entry::BlockBegan(key, from) => {

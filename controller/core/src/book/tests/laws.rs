@@ -239,7 +239,6 @@ impl Court {
                 Effect::TokenIssued { .. } | Effect::TokenRevoked(_) => {}
             }
         }
-        self.model.amended = false;
         for entry in &self.stage.outbox.entries {
             self.model.apply(book, entry);
         }

@@ -44,8 +44,6 @@ pub(super) struct Model {
     blocks: BTreeMap<BudgetKey, Timestamp>,
     /// The calls that a reset of a budget no longer counts, and when it was.
     resets: BTreeMap<BudgetKey, (Timestamp, BTreeSet<CallId>)>,
-    /// Whether the entry before amended a call: what it changes of resets is no reset.
-    pub(super) amended: bool,
 }
 
 /// What a call was charged.
@@ -59,8 +57,6 @@ struct Charge {
 
 impl Model {
     pub(super) fn apply(&mut self, book: &Book, entry: &Entry) {
-        let is_reset = matches!(entry, Entry::Reset(..));
-        self.amended = matches!(entry, Entry::Amended { .. }) || is_reset && self.amended;
         match entry {
             Entry::Bottle(bottle) => {
                 let own = Scope::Bottle(bottle.name.clone());
@@ -71,7 +67,7 @@ impl Model {
             Entry::BlockBegan(key, from) => {
                 self.blocks.insert(key.clone(), *from);
             }
-            Entry::Reset(key, reset) if !self.amended => {
+            Entry::Reset(key, reset) => {
                 let calls = self.charges.keys().copied().collect();
                 self.resets.insert(key.clone(), (reset.at, calls));
             }

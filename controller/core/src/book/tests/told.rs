@@ -102,7 +102,9 @@ pub(super) fn entry(entry: &Entry, bottles: &BTreeMap<BottleName, Bottle>) -> Ve
         | Entry::BudgetUnset(_)
         | Entry::Raised(..) => Vec::new(),
         Entry::RaiseEnded(key, raise) => vec![format!("{} less {}", plain(key), raise.by)],
-        Entry::Reset(key, reset) => vec![format!("{} less {}", plain(key), reset.less.posted)],
+        Entry::Reset(key, reset) | Entry::ResetAmended(key, reset) => {
+            vec![format!("{} less {}", plain(key), reset.less.posted)]
+        }
         Entry::BlockBegan(key, from) => vec![format!("{} from {}", plain(key), seconds(*from))],
         Entry::Marked { call, flowed, .. } => vec![format!("{} marked {flowed}", number(*call))],
         Entry::Settled {
