@@ -22,6 +22,10 @@ const ASKED: &str = r#"{"model":"claude-opus-4-8","max_tokens":1000,"stream":tru
 /// The same answered as one document.
 const ASKED_WHOLE: &str = r#"{"model":"claude-opus-4-8","max_tokens":1000,"messages":[{"role":"user","content":"say hi"}]}"#;
 
+/// What asks only how many tokens that is.
+const COUNTED: &str =
+    r#"{"model":"claude-opus-4-8","messages":[{"role":"user","content":"say hi"}]}"#;
+
 /// A provider, a controller with a bottle, and a proxy that meters for it.
 struct Scene {
     provider: Provider,

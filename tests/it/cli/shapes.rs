@@ -84,7 +84,7 @@ async fn json_has_its_shape() -> Result<()> {
     usage --by call: {"rows":[{"agent":"text","bottle":"text","call":{"ended_at":"number","ending":"text","estimated":"bool","id":"text","run":"text","started_at":"number","status":"number","usage":{"cache_read":"null","cache_write":"null","input":"number","output":"number","reasoning":"null"},"wire":"text"},"model":"text","provider":"text","sum":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}],"total":{"cache_read":"number","cache_write":"number","calls":"number","charge":"number","estimated":"number","input":"number","output":"number","reasoning":"number"}}
     audit --limit 1: {"actor":"text","at":"number","budget":"text","kind":"text","seq":"number","text":"text","uid":"number"}
     ledger tail: {"agent":"text","at":"number","bottle":"text","call":"text","charge":"number","ending":"text","estimated":"bool","kind":"text","model":"text","overrun":"number","provider":"text","run":"text","seq":"number","started_at":"number","status":"number","usage":{"cache_read":"null","cache_write":"null","input":"number","output":"number","reasoning":"null"},"wire":"text"}
-    ledger export: {"agent":"text","at":"text","bottle":"text","cache_read":"null","cache_write":"null","call":"text","capped":"null","charge":"number","ending":"text","estimated":"bool","input":"number","kind":"text","model":"text","output":"number","overrun":"number","provider":"text","reasoning":"null","run":"text","seq":"number","started_at":"text","status":"number","unbounded":"bool","wire":"text"}
+    ledger export: {"agent":"text","at":"text","bottle":"text","cache_read":"null","cache_write":"null","call":"text","capped":"null","charge":"number","ending":"text","estimated":"bool","input":"number","kind":"text","model":"text","output":"number","overrun":"number","provider":"text","reasoning":"null","run":"text","seq":"number","started_at":"text","status":"number","uid":"null","unbounded":"bool","why":"null","wire":"text"}
     ledger export --format csv ~/entries.csv: {"entries":"number","path":"text"}
     ledger backup ~/copy.db: {"bytes":"number","entries":"number","path":"text","took_ms":"number"}
     verify: {"agrees":"bool","balances":"number","entries":"number","file":"text","took_ms":"number","unlisted":"number"}
@@ -122,7 +122,7 @@ async fn completions_complete() -> Result<()> {
         Ok(text.lines().map(str::to_owned).collect())
     };
     assert_eq!(complete("bb-ctl cut", 1)?, ["cutoff"]);
-    assert_eq!(complete("bb-ctl budget r", 2)?, ["raise"]);
+    assert_eq!(complete("bb-ctl budget rai", 2)?, ["raise"]);
     assert!(complete("bb-ctl cutoff --d", 2)?.contains(&"--dry-run".to_owned()));
     Ok(())
 }

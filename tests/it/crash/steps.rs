@@ -233,7 +233,8 @@ async fn a_thousand_open_calls_are_charged_before_anything_listens() -> Result<(
     let connection = rusqlite::Connection::open(place.home.database())?;
     connection.execute_batch(
         "CREATE TEMP TABLE one AS SELECT * FROM open_calls;
-         INSERT INTO open_calls
+         INSERT INTO open_calls (call, started_at, bottle, run, agent, provider, wire, model,
+             accounts, reserved, estimate_input, estimate_output, body_bytes, flowed)
          WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT 999)
          SELECT unhex(printf('%032x', i)), started_at, bottle, run, agent, provider, wire, model,
              accounts, reserved, estimate_input, estimate_output, body_bytes, flowed
@@ -268,7 +269,9 @@ async fn a_thousand_open_calls_are_charged_before_anything_listens() -> Result<(
     // The same without anybody in the way, for the time it takes.
     let connection = rusqlite::Connection::open(place.home.database())?;
     connection.execute_batch(
-        "INSERT INTO open_calls SELECT unhex(printf('%032x', seq + 100000)), started_at, bottle, run,
+        "INSERT INTO open_calls (call, started_at, bottle, run, agent, provider, wire, model,
+             accounts, reserved, estimate_input, estimate_output, body_bytes, flowed)
+         SELECT unhex(printf('%032x', seq + 100000)), started_at, bottle, run,
              agent, provider, wire, model,
              (SELECT accounts FROM paths LIMIT 1), 100, 10, 10, 100, 0 FROM entries;",
     )?;

@@ -49,7 +49,16 @@ async fn a_budget_that_cannot_be_is_refused_and_named() -> Result<()> {
             "the window run is for launches and bottles only, not for host",
         ),
         ("agent:a/claude/run", json!(1), "not for agent:a"),
-        ("host/claude/day", json!(1), "not available in this version"),
+        (
+            "host/claude/rolling 40d",
+            json!(1),
+            "\"40d\" is no span of a window",
+        ),
+        (
+            "host/claude/day 09:07",
+            json!(1),
+            "\"09:07\" is no time of day",
+        ),
         (
             "host/claude/fortnight",
             json!(1),

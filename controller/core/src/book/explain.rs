@@ -10,6 +10,9 @@ use bb_proto::view::{Explained, ExplainedBudget, PathRole, Verdict};
 
 use super::Book;
 
+/// How many raises of a budget are kept with a refusal.
+const RAISES_KEPT: usize = 3;
+
 impl Book {
     /// Returns the explanation of each provider's calls that a bottle's row speaks of, or of one.
     ///
@@ -50,6 +53,21 @@ impl Book {
             .get(name)
             .map(|(provider, _)| provider.clone());
         named.into_iter().chain(called).map(Some).collect()
+    }
+
+    /// Returns the explanation that is kept with a refusal: without all but the newest raises.
+    pub(super) fn explained_briefly(
+        &self,
+        name: &BottleName,
+        provider: &ProviderKey,
+        now: Timestamp,
+    ) -> Explained {
+        let mut explained = self.explained(name, Some(provider.clone()), now);
+        for budget in &mut explained.budgets {
+            let raises = &mut budget.budget.raises;
+            raises.drain(..raises.len().saturating_sub(RAISES_KEPT));
+        }
+        explained
     }
 
     fn explained(

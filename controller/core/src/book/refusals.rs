@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bb_proto::budget::BudgetKey;
 use bb_proto::event::{Actor, EventKind};
-use bb_proto::ids::BottleName;
+use bb_proto::ids::{BottleName, ProviderKey};
 use bb_proto::time::{Millis, Timestamp};
 
 use super::Book;
@@ -23,10 +23,11 @@ pub(super) struct RefusedSince {
 }
 
 impl Book {
-    /// Counts a refusal; the first, and then one a minute, is put down.
+    /// Counts a refusal; the first, and then one a minute, is put down with every budget on its way.
     pub(super) fn count_refusal(
         &mut self,
         name: &BottleName,
+        provider: &ProviderKey,
         budget: Option<&BudgetKey>,
         now: Timestamp,
     ) {
@@ -53,6 +54,8 @@ impl Book {
         event.bottle = Some(name.clone());
         event.run = Some(run);
         event.budget = budget.cloned();
+        event.provider = Some(provider.clone());
+        event.explained = Some(Box::new(self.explained_briefly(name, provider, now)));
         self.happened(event);
     }
 }

@@ -55,14 +55,14 @@ impl Book {
             return answer;
         }
         if let Some(refusal) = self.refusal_of_bottle(&ask) {
-            self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
+            self.count_refusal(&ask.bottle, &ask.provider, refusal.budget.as_ref(), now);
             return Admission::Refused(refusal);
         }
         let path = self.bottles.path(&ask.bottle);
         let binding = path.binding(&self.budgets, &ask.provider);
         if ask.background && !binding.is_empty() {
             let refusal = Refusal::plain(RefusalReason::Background);
-            self.count_refusal(&ask.bottle, None, now);
+            self.count_refusal(&ask.bottle, &ask.provider, None, now);
             return Admission::Refused(refusal);
         }
         let estimate = self.estimate_of(&ask);
@@ -75,12 +75,12 @@ impl Book {
                 self.wait(ask, binding, now)
             }
             Look::Refuse(refusal) => {
-                self.count_refusal(&ask.bottle, refusal.budget.as_ref(), now);
+                self.count_refusal(&ask.bottle, &ask.provider, refusal.budget.as_ref(), now);
                 Admission::Refused(refusal)
             }
             Look::Exhausted(key, refusal) => {
                 self.exhaust(&key, Some((&ask.bottle, &ask.provider)), now);
-                self.count_refusal(&ask.bottle, Some(&key), now);
+                self.count_refusal(&ask.bottle, &ask.provider, Some(&key), now);
                 Admission::Refused(refusal)
             }
         }
@@ -113,7 +113,8 @@ impl Book {
         let expired = self.queue.expire(now);
         for waiter in &expired {
             let refusal = self.refusal_of_wait(waiter);
-            self.count_refusal(&waiter.ask.bottle, refusal.budget.as_ref(), now);
+            let ask = &waiter.ask;
+            self.count_refusal(&ask.bottle, &ask.provider, refusal.budget.as_ref(), now);
             self.effect(Effect::Refuse(waiter.ask.call, refusal));
         }
         if !expired.is_empty() {
@@ -185,8 +186,9 @@ impl Book {
     }
 
     fn serve_refusal(&mut self, bottle: &BottleName, call: CallId, why: Refusal, now: Timestamp) {
-        self.queue.serve(bottle, call);
-        self.count_refusal(bottle, why.budget.as_ref(), now);
+        if let Some(Waiter { ask, .. }) = self.queue.serve(bottle, call) {
+            self.count_refusal(bottle, &ask.provider, why.budget.as_ref(), now);
+        }
         self.effect(Effect::Refuse(call, why));
     }
 

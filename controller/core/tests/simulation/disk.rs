@@ -130,7 +130,7 @@ impl Rows {
                     .retain(|_, (raised, raise)| (&*raised, &*raise) != (key, over));
             }
             Entry::Reset(key, reset) | Entry::ResetAmended(key, reset) => {
-                drop(self.resets.insert(key.clone(), reset.clone()))
+                self.resets.insert(key.clone(), reset.clone());
             }
             Entry::BlockBegan(key, from) => drop(self.blocks.insert(key.clone(), *from)),
             Entry::Seen(at) => self.seen = self.seen.max(*at),

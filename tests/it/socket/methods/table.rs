@@ -438,6 +438,22 @@ pub(super) fn rows() -> Vec<Row> {
             ],
         ),
         Row(
+            "budget.reset",
+            json!({"budget": "bottle:web/claude/total"}),
+            vec![
+                (
+                    json!({"budget": "bottle:web/codex/total"}),
+                    "not_found",
+                    "there is no budget bottle:web/codex/total",
+                ),
+                (
+                    json!({"budget": "bottle:web/claude/total", "to": 5}),
+                    "invalid_params",
+                    "unknown field `to`",
+                ),
+            ],
+        ),
+        Row(
             "budget.unset",
             json!({"budget": "bottle:web/claude/total"}),
             vec![
@@ -487,6 +503,20 @@ pub(super) fn rows() -> Vec<Row> {
             ],
         ),
         Row("ledger.verify", json!({}), vec![unknown()]),
+        Row(
+            "ledger.correct",
+            json!({"call": CALL, "output": 7}),
+            vec![
+                (json!({"call": CALL}), "invalid_params", "charged already"),
+                (json!({"call": OTHER, "output": 7}), "not_found", "no call"),
+                (
+                    json!({"call": CALL, "output": u64::MAX}),
+                    "invalid_params",
+                    "more tokens than a call can be charged",
+                ),
+                (json!({"call": CALL, "output": -7}), "invalid_params", "-7"),
+            ],
+        ),
         Row(
             "ledger.backup",
             json!({"path": BACKUP}),

@@ -1,6 +1,10 @@
 //! What happens when a budget is spent, and when it has room again.
 
+use bb_proto::event::EventKind;
+
 use super::script::check;
+use super::stage::Stage;
+use crate::book::Entry;
 
 #[test]
 fn a_budget_is_spent_when_what_is_posted_reaches_its_limit() {
@@ -348,5 +352,41 @@ fn each_level_warns_once_for_a_limit_and_not_again_after_a_restart() {
                                    => host/claude warned 80
         budget host/claude         => 100 of 110, from settings, warned [50, 80]
         ",
+    );
+}
+
+#[test]
+fn what_is_put_down_of_a_refusal_has_every_budget_on_its_way() {
+    let mut stage = Stage::default();
+    for line in [
+        "settings host/claude/day 100; bottle:web/claude 50; host/all 500 soft",
+        "launch web",
+        "reserve 1 web claude 40+20",
+        "settle 1 40+20",
+        "reserve 2 web claude 1+0",
+    ] {
+        stage.run(line);
+    }
+    let refused = stage.outbox.entries.iter().find_map(|entry| match entry {
+        Entry::Happened(event) if event.kind == EventKind::Refused => event.explained.clone(),
+        _ => None,
+    });
+    let budgets = refused.expect("an explanation").budgets.into_iter();
+    let told: Vec<String> = budgets
+        .map(|it| {
+            let budget = it.budget;
+            format!(
+                "{} {:?} {}/{} left {}",
+                budget.id, it.role, budget.used, budget.limit, it.left
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "bottle:web/claude/total Binds 60/50 left 0",
+            "host/all/total Soft 60/500 left 440",
+            "host/claude/day Counted 60/100 left 40",
+        ]
     );
 }
