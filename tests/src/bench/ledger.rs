@@ -191,6 +191,11 @@ fn single_inserts(folder: &Path, span: Duration) -> anyhow::Result<u64> {
     Ok(rows * 1_000 / u64::try_from(begun.elapsed().as_millis())?.max(1))
 }
 
+/// So many other bottles were charged as often in the last month: windows look back on that.
+const BOTTLES: u32 = 20;
+const DAY_MS: i64 = 86_400_000;
+const QUARTER_MS: i64 = 900_000;
+
 /// Brings the charges to so many, each an hour's hundredth after the one before, the last one so
 /// many days ago.
 fn fill(connection: &Connection, charges: u64, days_ago: i64) -> anyhow::Result<()> {
@@ -216,6 +221,14 @@ fn fill(connection: &Connection, charges: u64, days_ago: i64) -> anyhow::Result<
              overrun, estimated, ending, status
          FROM n, one, top;
          UPDATE balances SET posted = posted + {more} * (SELECT charge FROM one);
+         DELETE FROM charged;
+         WITH RECURSIVE bottle (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM bottle LIMIT {BOTTLES}),
+             slot AS (SELECT provider, CASE
+                     WHEN started_at < {last} - {DAY_MS} THEN started_at - started_at % {QUARTER_MS}
+                     ELSE started_at - started_at % 60000 END AS at, sum(charge) AS charge
+                 FROM entries WHERE started_at > {last} - 32 * {DAY_MS} GROUP BY 1, 2)
+         INSERT INTO charged SELECT 'bottle:other-' || n, provider, at, charge, 0 FROM bottle, slot
+             UNION ALL SELECT 'host', provider, at, charge, 0 FROM slot;
          COMMIT;
          DROP TABLE one; DROP TABLE top;
          PRAGMA wal_checkpoint(TRUNCATE);"
