@@ -1,6 +1,7 @@
 //! What outlives a controller that was killed: bottles and their processes, orders, budgets,
 //! numbers.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,15 @@ use crate::socket::raw::Raw;
 async fn shown(home: &Home, name: &str) -> Result<Value> {
     let mut raw = Raw::connect(home).await?;
     Ok(raw.result("bottle.show", json!({"name": name})).await?["bottle"].clone())
+}
+
+/// Waits until a file is there.
+async fn until_there(path: &Path) {
+    let begun = Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < WAIT_LIMIT, "{}", path.display());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Waits until a bottle is there and in a state.
@@ -34,6 +44,7 @@ async fn until_state(home: &Home, name: &str, state: &str) -> Result<Value> {
 async fn a_command_that_was_run_is_found_again_and_can_be_stopped() -> Result<()> {
     let place = Place::alone()?;
     let daemon = place.start()?;
+    let begun = place.home.path().join("begun");
     let mut run = Command::new(env!("CARGO_BIN_EXE_it-ctl"))
         .arg("--home")
         .arg(place.home.path())
@@ -44,13 +55,16 @@ async fn a_command_that_was_run_is_found_again_and_can_be_stopped() -> Result<()
             "--",
             "sh",
             "-c",
-            "sleep 1000; exit 3",
+            "touch \"$0\"; sleep 1000; exit 3",
         ])
+        .arg(&begun)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     let before = until_state(&place.home, "job", "running").await?;
+    // Only then has the one who runs it heard that it may.
+    until_there(&begun).await;
     daemon.kill()?;
     let _daemon = place.start()?;
     let after = shown(&place.home, "job").await?;

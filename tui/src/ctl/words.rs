@@ -10,7 +10,7 @@ use bb_proto::view::{
     Bottle, BottleState, Budget, Closed, ClosedBy, Enforcement, PathRole, Source,
 };
 
-use crate::format::text;
+use crate::format::{self, text};
 
 /// Returns `1 stream`, `3 streams`.
 pub(super) fn count(number: u64, noun: &str) -> String {
@@ -121,6 +121,14 @@ pub(super) fn cap(budget: &Budget) -> &'static str {
 }
 
 /// Returns where a budget comes from.
+/// Returns in how long a budget's window turns; nothing where it never does.
+pub(super) fn resets(budget: &Budget, now: Timestamp) -> String {
+    let Some(at) = budget.resets_at else {
+        return String::new();
+    };
+    format!("in {}", format::duration_ms(at.since(now).0))
+}
+
 pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Settings { line } => format!("settings line {line}"),

@@ -27,14 +27,15 @@ pub(in crate::ctl) struct Explain {
     provider: Option<ProviderKey>,
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column::left(""),
     Column::left("BUDGET").down_to(34),
     Column::left("ROLE"),
     Column::right("USED/LIMIT"),
     Column::right("LEFT"),
-    Column::right("PENDING").drops(2),
-    Column::right("CACHE").drops(1),
+    Column::right("RESETS").drops(1),
+    Column::right("PENDING").drops(4),
+    Column::right("CACHE").drops(2),
     Column::left("FROM").drops(3),
 ];
 
@@ -105,6 +106,7 @@ fn row(explained: &ExplainedBudget) -> Vec<String> {
         words::role(explained.role).to_owned(),
         format::used_of(budget.used, budget.limit),
         format::tokens(explained.left.0),
+        words::resets(budget, words::now()),
         format::tokens(budget.pending.0),
         budget
             .cache_read_percent

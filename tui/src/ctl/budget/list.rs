@@ -21,7 +21,7 @@ pub(in crate::ctl) struct List {
     bottle: Option<BottleName>,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column::left("BUDGET").down_to(34),
     Column::right("USED/LIMIT"),
     Column::right("%").drops(1),
@@ -29,6 +29,7 @@ const COLUMNS: [Column; 9] = [
     Column::right("PENDING").drops(6),
     Column::right("/MIN").drops(5),
     Column::right("LEFT").drops(2),
+    Column::right("RESETS").drops(2),
     Column::left("FROM").drops(3),
     Column::left("HIDES").drops(7),
 ];
@@ -55,6 +56,7 @@ impl List {
                         format::tokens(budget.pending.0),
                         format::tokens(budget.rate_per_minute),
                         left(budget),
+                        words::resets(budget, words::now()),
                         words::source(&budget.source),
                         budget.hides.as_ref().map(words::source).unwrap_or_default(),
                     ]

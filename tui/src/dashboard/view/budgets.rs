@@ -1,5 +1,6 @@
 //! The host's budgets, a line each.
 
+use bb_proto::budget::Window;
 use ratatui::layout::Rect;
 
 use super::bar;
@@ -77,9 +78,20 @@ fn line(state: &State, budget: &Budget, area: Rect, canvas: &mut Canvas<'_>) {
                 clean!("resets {}", state.zone().short(at, state.now()))
             }
         }
-        None => clean!("never resets"),
+        None => match never(told.window) {
+            "never" => clean!("never resets"),
+            rolls => clean!("{rolls}"),
+        },
     };
     canvas.put(x, y, room, &resets, Role::Muted);
+}
+
+/// Returns what is said of a window that never turns.
+pub(super) fn never(window: Window) -> &'static str {
+    match window {
+        Window::Rolling(_) => "rolls",
+        _ => "never",
+    }
 }
 
 fn left(budget: &Budget) -> (Clean, Role) {

@@ -193,7 +193,7 @@ impl<'a> Subject<'a> {
             None => clean!("-"),
             Some(budget) => match budget.told.resets_at {
                 Some(at) => self.state.zone().short(at, self.state.now()),
-                None => clean!("never"),
+                None => clean!("{}", super::budgets::never(budget.told.window)),
             },
         }
     }

@@ -204,9 +204,10 @@ impl Columns {
             None => (clean!("-"), Role::Muted),
         };
         right(left, 6, &time, time_role, canvas);
-        let when = told
-            .resets_at
-            .map_or_else(|| clean!("never"), |at| state.zone().short(at, state.now()));
+        let when = told.resets_at.map_or_else(
+            || clean!("{}", super::budgets::never(told.window)),
+            |at| state.zone().short(at, state.now()),
+        );
         right(resets, 6, &when, Role::Muted, canvas);
         canvas.put(x + role, y, room(role, 12), row.role, Role::Muted);
     }
