@@ -22,4 +22,5 @@ mod tls;
 mod waiting;
 mod ways;
 mod websocket;
+mod windows;
 mod wires;

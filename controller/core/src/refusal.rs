@@ -23,7 +23,7 @@ pub const HEADER_SCOPE: &str = "x-bot-bottle-scope";
 pub const HEADER_LIMIT: &str = "x-bot-bottle-limit";
 /// The header that carries what that budget has been charged, in tokens.
 pub const HEADER_USED: &str = "x-bot-bottle-used";
-/// The header that carries the instant at which that budget's window turns.
+/// The header that carries the instant at which that budget's window turns, as RFC 3339 in UTC.
 pub const HEADER_RESETS_AT: &str = "x-bot-bottle-resets-at";
 
 /// Why a request is answered by the controller and not by the provider.

@@ -54,5 +54,11 @@ pub(super) fn respond(refused: &Refused, wire: Option<Wire>) -> Response<ClientB
     if let Some(used) = by.used {
         put(refusal::HEADER_USED, &used.to_string());
     }
+    let resets_at = by
+        .resets_at
+        .map(|at| jiff::Timestamp::from_millisecond(at.0));
+    if let Some(Ok(at)) = resets_at {
+        put(refusal::HEADER_RESETS_AT, &at.to_string());
+    }
     response
 }
