@@ -10,6 +10,7 @@ use bb_proto::time::{Millis, Timestamp};
 use bb_proto::units::Tokens;
 
 use super::history::{Asides, History};
+use super::rate::{MOVES_MS, RECENT_BUCKETS, Recent};
 use crate::budget::Path;
 
 /// Whose tokens are counted. Every charge counts on every account of its path, each once.
@@ -104,52 +105,6 @@ impl Balance {
         Self {
             posted: self.posted.minus(other.posted),
             cache_read: self.cache_read.minus(other.cache_read),
-        }
-    }
-}
-
-/// Half minutes that a rate looks back on.
-pub const RECENT_BUCKETS: usize = 20;
-/// The length of one of them.
-const BUCKET_MS: i64 = 30_000;
-
-/// How long an account counts as moving after its last charge: until no bucket has any of it, and
-/// one more minute for clients to see that.
-pub(super) const MOVES_MS: u64 = 11 * 60_000;
-
-/// Charges of the last ten minutes, by half minute.
-#[derive(Debug, Clone, Default)]
-struct Recent {
-    buckets: [u64; RECENT_BUCKETS],
-    newest: i64,
-}
-
-impl Recent {
-    fn turn(&mut self, now: Timestamp) {
-        let current = now.0.div_euclid(BUCKET_MS);
-        if self.buckets.iter().all(|bucket| *bucket == 0) {
-            self.newest = current;
-            return;
-        }
-        let steps = current.saturating_sub(self.newest);
-        if steps <= 0 {
-            return;
-        }
-        let steps = usize::try_from(steps)
-            .unwrap_or(RECENT_BUCKETS)
-            .min(RECENT_BUCKETS);
-        self.buckets.rotate_left(steps);
-        let kept = RECENT_BUCKETS.saturating_sub(steps);
-        for bucket in self.buckets.iter_mut().skip(kept) {
-            *bucket = 0;
-        }
-        self.newest = current;
-    }
-
-    fn add(&mut self, tokens: Tokens, now: Timestamp) {
-        self.turn(now);
-        if let Some(newest) = self.buckets.last_mut() {
-            *newest = newest.saturating_add(tokens.0);
         }
     }
 }
@@ -410,10 +365,7 @@ impl Accounts {
         for of_account in self.of.values_mut() {
             of_account.moves_until = Timestamp(i64::MIN);
             for cell in of_account.cells.values_mut() {
-                cell.recent = Recent {
-                    newest: now.0.div_euclid(BUCKET_MS),
-                    ..Recent::default()
-                };
+                cell.recent = Recent::beginning(now);
             }
         }
         self.moves_until = Timestamp(i64::MIN);
@@ -459,9 +411,7 @@ impl Accounts {
     ) -> [u64; RECENT_BUCKETS] {
         let mut sums = [0_u64; RECENT_BUCKETS];
         for cell in self.selected(account, selector) {
-            let mut recent = cell.recent.clone();
-            recent.turn(now);
-            for (sum, bucket) in sums.iter_mut().zip(recent.buckets) {
+            for (sum, bucket) in sums.iter_mut().zip(cell.recent.by_half_minute(now)) {
                 *sum = sum.saturating_add(bucket);
             }
         }
@@ -475,23 +425,9 @@ impl Accounts {
     }
 }
 
-/// Returns the tokens of the last minute: the current half minute, the one before, and of the one
-/// before that the share that is not yet a minute old.
-pub fn per_minute(recent: &[u64; RECENT_BUCKETS], now: Timestamp) -> u64 {
-    let gone = u64::try_from(now.0.rem_euclid(BUCKET_MS)).unwrap_or(0);
-    let bucket_ms = BUCKET_MS.unsigned_abs();
-    let [.., oldest, before, current] = recent;
-    let rest = u128::from(*oldest)
-        .saturating_mul(u128::from(bucket_ms.saturating_sub(gone)))
-        .checked_div(u128::from(bucket_ms))
-        .unwrap_or(0);
-    current
-        .saturating_add(*before)
-        .saturating_add(u64::try_from(rest).unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::rate::per_minute;
     use super::*;
 
     fn provider(text: &str) -> ProviderKey {

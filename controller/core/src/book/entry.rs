@@ -10,7 +10,7 @@ use bb_proto::usage::{Usage, Wire};
 use bb_proto::view::Raise;
 
 use super::account::{Account, Balance};
-use super::windows::Reset;
+use super::resets::Reset;
 use crate::bottle::Bottle;
 use crate::budget::Declared;
 use crate::estimate::{Called, Estimate, InputSize};

@@ -6,7 +6,7 @@ use bb_proto::ids::BottleName;
 use bb_proto::time::{Millis, Timestamp};
 use bb_proto::view;
 
-use super::account::MOVES_MS;
+use super::rate::MOVES_MS;
 use super::{Account, Book, CallFacts};
 
 /// How many rows that went away are remembered for clients that ask what changed.

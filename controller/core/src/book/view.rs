@@ -11,7 +11,8 @@ use bb_proto::view::{
 };
 
 use super::Book;
-use super::account::{Account, per_minute};
+use super::account::Account;
+use super::rate::per_minute;
 use crate::bottle::{Bottle, Lifecycle};
 use crate::budget::{Budget, Path};
 

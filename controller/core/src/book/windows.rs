@@ -12,10 +12,11 @@ use bb_proto::units::Tokens;
 use bb_proto::view::Raise;
 use jiff::tz::TimeZone;
 
-use super::account::{Account, Balance, Sum};
+use super::account::{Account, Sum};
 use super::closings::plain;
 use super::history::{MINUTE_MS, QUARTER_MS, floor};
-use super::{Book, CallFacts, Entry, Settlement};
+use super::resets::{KeptReset, Reset};
+use super::{Book, CallFacts, Entry};
 use crate::budget::Budget;
 use crate::budget::span::{self, Span};
 
@@ -24,29 +25,9 @@ pub const CLOCK_BACK_MAX: Millis = Millis(48 * 3_600_000);
 /// Windows longer than this begin at a quarter of an hour, others at a minute.
 const BY_MINUTE_MAX: u32 = 24 * 60;
 
-/// What a reset of a budget takes off its count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reset {
-    /// When.
-    pub at: Timestamp,
-    /// From when charges count, of a window that goes with the time.
-    pub from: Option<Timestamp>,
-    /// What was counted, and is no more.
-    pub less: Balance,
-}
-
-/// A reset, and where it stands among what else was decided.
-#[derive(Debug, Clone)]
-pub(super) struct KeptReset {
-    pub(super) reset: Reset,
-    /// The number of the event that came next when it was given; zero where that was in an earlier
-    /// life of the controller.
-    pub(super) before_event: u64,
-}
-
 /// From when a budget counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begin {
+pub(super) enum Begin {
     /// From the beginning.
     Always,
     At(Timestamp),
@@ -96,7 +77,7 @@ impl Windows {
         known.or_else(|| span::calendar(key.window, zone, self.latest))
     }
 
-    fn begin(&self, key: &BudgetKey, zone: &TimeZone) -> Begin {
+    pub(super) fn begin(&self, key: &BudgetKey, zone: &TimeZone) -> Begin {
         match key.window {
             Window::Total | Window::Run => Begin::Always,
             Window::Rolling(length) => {
@@ -117,11 +98,11 @@ impl Windows {
     }
 
     /// Returns the reset that still counts in a budget's window.
-    fn reset(&self, key: &BudgetKey, begin: Begin) -> Option<&Reset> {
+    pub(super) fn reset(&self, key: &BudgetKey, begin: Begin) -> Option<&Reset> {
         self.kept_reset(key, begin).map(|kept| &kept.reset)
     }
 
-    fn kept_reset(&self, key: &BudgetKey, begin: Begin) -> Option<&KeptReset> {
+    pub(super) fn kept_reset(&self, key: &BudgetKey, begin: Begin) -> Option<&KeptReset> {
         let kept = self.resets.get(key)?;
         let counts = match (begin, kept.reset.from) {
             (Begin::Always, _) => true,
@@ -145,6 +126,11 @@ impl Windows {
         if let Some(kept) = self.resets.get_mut(key) {
             kept.reset = reset.clone();
         }
+    }
+
+    /// Returns the budgets that were ever reset.
+    pub(super) fn reset_keys(&self) -> impl Iterator<Item = &BudgetKey> {
+        self.resets.keys()
     }
 
     pub(super) fn put_block(&mut self, key: BudgetKey, from: Timestamp) {
@@ -187,7 +173,7 @@ fn at_percent(span: Span, percent: u8) -> Timestamp {
 }
 
 /// Returns the grain of a window that begins at any time.
-fn grain(length: Minutes) -> i64 {
+pub(super) fn grain(length: Minutes) -> i64 {
     if length.get() > BY_MINUTE_MAX {
         QUARTER_MS
     } else {
@@ -228,77 +214,17 @@ impl Book {
         }
     }
 
-    fn sum_from(&self, account: &Account, key: &BudgetKey, from: Option<Timestamp>) -> Sum {
+    pub(super) fn sum_from(
+        &self,
+        account: &Account,
+        key: &BudgetKey,
+        from: Option<Timestamp>,
+    ) -> Sum {
         let Some(from) = from else {
             return self.accounts.sum(account, &key.provider);
         };
         let now = self.windows.latest();
         self.accounts.sum_since(account, &key.provider, from, now)
-    }
-
-    /// Returns what a reset of a budget takes off its count now.
-    pub(super) fn reset_now(&self, key: &BudgetKey) -> Reset {
-        let at = self.windows.latest();
-        let Window::Rolling(length) = key.window else {
-            let kept = self.windows.begin(key, &self.rules.zone);
-            let before = self.windows.reset(key, kept);
-            let before = before.map(|reset| reset.less).unwrap_or_default();
-            let counted = self.sum_of(key).balance;
-            return Reset {
-                at,
-                from: None,
-                less: before.plus(counted),
-            };
-        };
-        let from = Some(floor(at, grain(length)));
-        let account = self.account_of(key);
-        let sum = account.map(|account| self.sum_from(&account, key, from));
-        Reset {
-            at,
-            from,
-            less: sum.unwrap_or_default().balance,
-        }
-    }
-
-    /// Changes what resets take off, where what was charged before them is corrected: it counts no
-    /// more than it did.
-    pub(super) fn keep_resets(
-        &mut self,
-        facts: &CallFacts,
-        before: &Settlement,
-        after: &Settlement,
-        is_before: impl Fn(&KeptReset) -> bool,
-    ) {
-        // Of budgets too that are not in force: they may be again.
-        let counts = |key: &&BudgetKey| {
-            let account = self.account_of(key);
-            key.provider.matches(&facts.provider)
-                && account.is_some_and(|account| facts.accounts.contains(&account))
-        };
-        let keys: Vec<BudgetKey> = self.windows.resets.keys().filter(counts).cloned().collect();
-        for key in keys {
-            let begin = self.windows.begin(&key, &self.rules.zone);
-            let Some(kept) = self.windows.kept_reset(&key, begin) else {
-                continue;
-            };
-            let first = match begin {
-                Begin::At(from) => kept.reset.from.max(Some(from)),
-                Begin::Always | Begin::WithNextCall => kept.reset.from,
-            };
-            let was_counted = first.is_none_or(|from| facts.started_at >= from);
-            if is_before(kept) && was_counted {
-                let less = kept
-                    .reset
-                    .less
-                    .plus(after.balance())
-                    .minus(before.balance());
-                let reset = Reset {
-                    less,
-                    ..kept.reset.clone()
-                };
-                self.commit(Entry::ResetAmended(key, reset));
-            }
-        }
     }
 
     /// Returns the window that a budget counts in now, where it has a beginning and an end.
